@@ -1,0 +1,141 @@
+"""The birth (gateway -> ingest, retained): what the gateway's meters are.
+
+Published at connect before the first data, and on change. Ingest keeps each change as a point of `meters`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from metering.errors import MalformedMessage
+from metering.message import SCHEMA, parse_json
+from metering.names import is_epoch, is_gateway_id, is_meter_id
+from metering.quantities import Medium
+
+
+@dataclass(frozen=True, slots=True)
+class CounterFacts:
+    """How a counter counts.
+
+    Attributes:
+        step: Smallest rise, in the quantity's unit; a decrease of up to two steps is jitter.
+        modulus: Value at which the register starts again from 0, in the quantity's unit; `None` = unknown.
+    """
+
+    step: float
+    modulus: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFacts:
+    """What a gateway knows of one meter.
+
+    Attributes:
+        model: Catalogue id (`eastron-sdm630`).
+        profile: Hash of the catalogue's table with the gateway's overrides.
+        medium: What flows.
+        poll_s: Poll period in seconds.
+        serial: Serial number if it could be read.
+        counters: Facts per counter quantity.
+    """
+
+    model: str
+    profile: str
+    medium: Medium
+    poll_s: float
+    serial: str | None = None
+    counters: Mapping[str, CounterFacts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.poll_s > 0:
+            raise ValueError(f"poll period {self.poll_s} s is not positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A gateway's self-description; `time_ms` is when it was drawn up, UTC."""
+
+    gateway: str
+    epoch: str
+    time_ms: int
+    software: str
+    meters: Mapping[str, MeterFacts]
+
+    def __post_init__(self) -> None:
+        if not is_gateway_id(self.gateway) or not is_epoch(self.epoch):
+            raise ValueError(f"birth of {self.gateway!r}, epoch {self.epoch!r}: not ids")
+        bad = [meter for meter in self.meters if not is_meter_id(meter)]
+        if bad:
+            raise ValueError(f"birth of {self.gateway}: {bad!r} are not meter ids")
+
+
+def encode(birth: Birth) -> bytes:
+    """Give the JSON body."""
+    return orjson.dumps(
+        {
+            "schema": SCHEMA,
+            "gateway": birth.gateway,
+            "epoch": birth.epoch,
+            "time_ms": birth.time_ms,
+            "software": birth.software,
+            "meters": {meter: facts_object(facts) for meter, facts in birth.meters.items()},
+        }
+    )
+
+
+def facts_object(facts: MeterFacts) -> dict[str, Any]:
+    """Give one meter's facts as a JSON object, as in the birth and in `meters.facts`."""
+    return {
+        "model": facts.model,
+        "profile": facts.profile,
+        "medium": facts.medium,
+        "poll_s": facts.poll_s,
+        "serial": facts.serial,
+        "counters": {q: {"step": c.step, "modulus": c.modulus} for q, c in facts.counters.items()},
+    }
+
+
+def decode(body: bytes) -> Birth:
+    """Read the JSON body.
+
+    Raises:
+        MalformedMessage: when it is not a birth of schema 1.
+    """
+    parsed = parse_json(body)
+    if parsed.get("schema") != SCHEMA:
+        raise MalformedMessage("wrong_schema", f"birth of schema {parsed.get('schema')!r}")
+    try:
+        return Birth(
+            gateway=str(parsed["gateway"]),
+            epoch=str(parsed["epoch"]),
+            time_ms=int(parsed["time_ms"]),
+            software=str(parsed["software"]),
+            meters={meter: parse_facts(facts) for meter, facts in parsed["meters"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedMessage("bad_envelope", f"birth: {error}") from error
+
+
+def parse_facts(parsed: Mapping[str, Any]) -> MeterFacts:
+    """Read one meter's facts from their JSON object.
+
+    Raises:
+        KeyError, TypeError, ValueError: for a missing key or a value of the wrong type.
+    """
+    serial = parsed.get("serial")
+    return MeterFacts(
+        model=str(parsed["model"]),
+        profile=str(parsed["profile"]),
+        medium=Medium(parsed["medium"]),
+        poll_s=float(parsed["poll_s"]),
+        serial=None if serial is None else str(serial),
+        counters={
+            quantity: CounterFacts(
+                step=float(counter["step"]),
+                modulus=None if counter["modulus"] is None else float(counter["modulus"]),
+            )
+            for quantity, counter in parsed["counters"].items()
+        },
+    )

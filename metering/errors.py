@@ -1,0 +1,59 @@
+"""Errors of the shared language.
+
+MeteringError
+├── MalformedMessage   bytes that are not a message of ours; permanent: the same bytes never decode
+├── ConfigError        a configuration file a person must change; permanent, all problems at once
+└── UnknownName        a name that the vocabulary or the park does not have
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class MeteringError(Exception):
+    """Root of the errors raised by `metering`."""
+
+
+class MalformedMessage(MeteringError):
+    """Bytes received are not a message of ours.
+
+    Attributes:
+        reason: One of `metering.message.REASONS`, stable, for counters and the quarantine.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class UnknownName(MeteringError):
+    """A name is not known; the message suggests the nearest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration file.
+
+    Attributes:
+        file: Path as the user gave it.
+        line: 1-based line, 0 where the whole file is meant.
+        column: 1-based column, 0 likewise.
+        message: What is wrong and, where it can be told, what was probably meant.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
+
+
+class ConfigError(MeteringError):
+    """A configuration cannot be used; `problems` lists everything found, in file order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda p: (p.file, p.line, p.column, p.message)))
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,278 @@
+"""The data message of a gateway: columnar JSON, schema 1 (docs/schema.md shows one).
+
+Contract:
+- The gateway builds a `Message` of valid rows and `encode`s it once; every resend carries the same bytes.
+- Ingest `decode`s bytes of anyone into an `Envelope`: gateway, epoch, seq and the shape of the blocks are
+  checked here, the rows are left as they came, for `ingest.validate` to judge one by one.
+- A body may be deflated (zlib). The first byte tells: JSON starts with `{`, zlib never does.
+- Sizes: at most 128 KiB on the wire and 1 MiB inflated. `encode` refuses to build a larger one, `decode`
+  stops inflating at the limit, so a bomb costs 1 MiB.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from metering.errors import MalformedMessage
+from metering.names import is_epoch, is_gateway_id
+from metering.readings import Block
+
+SCHEMA = 1
+MAX_WIRE_BYTES = 128 * 1024
+MAX_INFLATED_BYTES = 1024 * 1024
+MAX_ROWS = 500
+#: What a gateway closes a message at, well below the limits above.
+TARGET_BYTES = 64 * 1024
+
+#: Why a message as a whole cannot be used: keys of counters and of the quarantine, never reworded.
+REASONS = (
+    "too_large",
+    "bad_deflate",
+    "invalid_utf8",
+    "not_json",
+    "wrong_schema",
+    "bad_envelope",
+    "gateway_mismatch",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageId:
+    """What identifies a message and its rows for acknowledgement.
+
+    Attributes:
+        epoch: 16 lower-case hex digits, drawn at each start of a gateway process.
+        seq: From 1 in its epoch.
+    """
+
+    epoch: str
+    seq: int
+
+    def __post_init__(self) -> None:
+        if not is_epoch(self.epoch):
+            raise ValueError(f"epoch {self.epoch!r} is not 16 hex digits")
+        if self.seq < 1:
+            raise ValueError(f"seq {self.seq} is below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of valid rows, ready to be encoded.
+
+    Raises:
+        ValueError: for a bad gateway id, no blocks, or more than `MAX_ROWS` rows.
+    """
+
+    gateway: str
+    id: MessageId
+    blocks: tuple[Block, ...]
+
+    def __post_init__(self) -> None:
+        if not is_gateway_id(self.gateway):
+            raise ValueError(f"{self.gateway!r} is not a gateway id")
+        if not 1 <= self.row_count <= MAX_ROWS:
+            raise ValueError(f"a message holds 1 to {MAX_ROWS} rows, not {self.row_count}")
+
+    @property
+    def row_count(self) -> int:
+        """Rows in all blocks: what the accounts of both ends count."""
+        return sum(len(block.rows) for block in self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class RawBlock:
+    """A block as received: its rows are lists of anything, or not even lists."""
+
+    medium: str
+    quantities: tuple[str, ...]
+    rows: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A decoded message whose rows are still to be judged."""
+
+    gateway: str
+    id: MessageId
+    blocks: tuple[RawBlock, ...]
+
+    @property
+    def row_count(self) -> int:
+        """Rows in all blocks, good and bad."""
+        return sum(len(block.rows) for block in self.blocks)
+
+
+def encode(message: Message) -> bytes:
+    """Give the JSON body of a message.
+
+    Raises:
+        ValueError: when it is larger than `MAX_INFLATED_BYTES`.
+    """
+    body = orjson.dumps(
+        {
+            "schema": SCHEMA,
+            "gateway": message.gateway,
+            "epoch": message.id.epoch,
+            "seq": message.id.seq,
+            "blocks": [_block_object(block) for block in message.blocks],
+        }
+    )
+    if len(body) > MAX_INFLATED_BYTES:
+        raise ValueError(f"message of {len(body)} bytes is above {MAX_INFLATED_BYTES}")
+    return body
+
+
+def _block_object(block: Block) -> dict[str, Any]:
+    rows = [[row.meter, row.taken_at_ms, row.quality, *row.values] for row in block.rows]
+    return {"medium": block.medium, "quantities": block.quantities, "rows": rows}
+
+
+def deflate(body: bytes) -> bytes:
+    """Compress a body for a narrow uplink or the disk (level 1: a gateway's processor is small)."""
+    return zlib.compress(body, 1)
+
+
+def is_deflated(body: bytes) -> bool:
+    """Tell by the first byte; a zlib stream with the default window starts with 0x78."""
+    return body[:1] == b"\x78"
+
+
+def inflate(body: bytes) -> bytes:
+    """Undo `deflate`, never giving more than `MAX_INFLATED_BYTES`.
+
+    Raises:
+        MalformedMessage: `bad_deflate` for a broken stream, `too_large` for a bomb.
+    """
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(body, MAX_INFLATED_BYTES)
+    except zlib.error as error:
+        raise MalformedMessage("bad_deflate", str(error)) from error
+    if not stream.eof:
+        if len(plain) >= MAX_INFLATED_BYTES:
+            raise MalformedMessage("too_large", f"inflates to more than {MAX_INFLATED_BYTES} bytes")
+        raise MalformedMessage("bad_deflate", "the stream ends early")
+    return plain
+
+
+def decode(body: bytes) -> Envelope:
+    """Read a body from the wire, deflated or not.
+
+    Raises:
+        MalformedMessage: with a reason of `REASONS`; the message as a whole is unusable.
+    """
+    if len(body) > MAX_WIRE_BYTES:
+        raise MalformedMessage("too_large", f"{len(body)} bytes")
+    parsed = parse_json(inflate(body) if is_deflated(body) else body)
+    if parsed.get("schema") != SCHEMA or isinstance(parsed["schema"], bool):
+        raise MalformedMessage("wrong_schema", f"schema {parsed.get('schema')!r}, not {SCHEMA}")
+    blocks = parsed.get("blocks")
+    if not isinstance(blocks, list):
+        raise MalformedMessage("bad_envelope", "blocks is not a list")
+    return Envelope(
+        gateway=_gateway(parsed),
+        id=_message_id(parsed),
+        blocks=tuple(_raw_block(block) for block in blocks),
+    )
+
+
+def parse_json(body: bytes) -> Mapping[str, Any]:
+    """Read a JSON object; NaN and Infinity, which JSON does not have, become floats to be judged.
+
+    Raises:
+        MalformedMessage: `invalid_utf8`, `not_json`, or `bad_envelope` when it is no object.
+    """
+    try:
+        parsed: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        parsed = _parse_leniently(body)
+    if not isinstance(parsed, dict):
+        raise MalformedMessage("bad_envelope", "not a JSON object")
+    return parsed
+
+
+def _parse_leniently(body: bytes) -> Any:  # noqa: ANN401 - JSON of a stranger is anything
+    """Second try for bodies with NaN literals, which the fast parser refuses as a whole."""
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=lambda _name: math.nan)
+    except UnicodeDecodeError as error:
+        raise MalformedMessage("invalid_utf8", str(error)) from error
+    except (json.JSONDecodeError, RecursionError, ValueError) as error:
+        raise MalformedMessage("not_json", str(error)) from error
+
+
+def _gateway(parsed: Mapping[str, Any]) -> str:
+    gateway = parsed.get("gateway")
+    if not isinstance(gateway, str) or not is_gateway_id(gateway):
+        raise MalformedMessage("bad_envelope", "gateway is not an id")
+    return gateway
+
+
+def _message_id(parsed: Mapping[str, Any]) -> MessageId:
+    epoch, seq = parsed.get("epoch"), parsed.get("seq")
+    if not isinstance(epoch, str) or not isinstance(seq, int) or isinstance(seq, bool):
+        raise MalformedMessage("bad_envelope", "epoch or seq is missing or of the wrong type")
+    try:
+        return MessageId(epoch=epoch, seq=seq)
+    except ValueError as error:
+        raise MalformedMessage("bad_envelope", str(error)) from error
+
+
+def _raw_block(block: object) -> RawBlock:
+    if not isinstance(block, dict):
+        raise MalformedMessage("bad_envelope", "a block is not an object")
+    medium, quantities, rows = block.get("medium"), block.get("quantities"), block.get("rows")
+    if not isinstance(medium, str) or not isinstance(rows, list):
+        raise MalformedMessage("bad_envelope", "a block lacks its medium or rows")
+    if not isinstance(quantities, list) or not all(isinstance(name, str) for name in quantities):
+        raise MalformedMessage("bad_envelope", "quantities is not a list of names")
+    if len(set(quantities)) != len(quantities):
+        raise MalformedMessage("bad_envelope", "a quantity stands twice in a block")
+    return RawBlock(medium=medium, quantities=tuple(quantities), rows=rows)
+
+
+#: Names of the MQTT 5 user properties of a data message.
+PROPERTY_EPOCH = "epoch"
+PROPERTY_SEQ = "seq"
+PROPERTY_ROWS = "rows"
+PROPERTY_BACKLOG = "backlog"
+PROPERTY_ENCODING = "encoding"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What the user properties of a data message say, readable even where its body is not.
+
+    Attributes:
+        rows: Row count, so that an undecodable message can still be acknowledged in rows.
+    """
+
+    id: MessageId
+    rows: int
+
+
+def to_properties(tag: Tag, *, backlog: bool, deflated: bool) -> list[tuple[str, str]]:
+    """Give the MQTT 5 user properties that travel with a data message."""
+    return [
+        (PROPERTY_EPOCH, tag.id.epoch),
+        (PROPERTY_SEQ, str(tag.id.seq)),
+        (PROPERTY_ROWS, str(tag.rows)),
+        (PROPERTY_BACKLOG, "1" if backlog else "0"),
+        (PROPERTY_ENCODING, "deflate" if deflated else "identity"),
+    ]
+
+
+def maybe_tag(properties: Sequence[tuple[str, str]]) -> Tag | None:
+    """Read the user properties; `None` where epoch, seq or rows is missing or unreadable."""
+    found = dict(properties)
+    try:
+        rows = int(found[PROPERTY_ROWS])
+        tag = Tag(id=MessageId(epoch=found[PROPERTY_EPOCH], seq=int(found[PROPERTY_SEQ])), rows=rows)
+    except (KeyError, ValueError):
+        return None
+    return tag if 0 <= rows <= MAX_ROWS else None

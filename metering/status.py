@@ -1,0 +1,177 @@
+"""The status (gateway -> ingest, retained): is it there, and where are its rows.
+
+Sent every 30 s and at a clean stop; the broker sends `offline(...)` as the last will. Per epoch that the
+gateway still holds anything of, and always for the present one:
+read = stored + quarantined + held + dropped. After an unclean stop `read` is what was sent or spilled, at
+least, and `read_is_known` is false.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from metering.errors import MalformedMessage
+from metering.message import SCHEMA, parse_json
+from metering.names import is_epoch, is_gateway_id
+
+
+@dataclass(frozen=True, slots=True)
+class EpochAccount:
+    """Rows of one epoch.
+
+    Attributes:
+        read: Rows that polls gave.
+        stored: Rows that ingest says are in InfluxDB.
+        quarantined: Rows that ingest says are in its quarantine.
+        held: Rows waiting here, in memory or on disk.
+        dropped: Rows given up here, because the outbox was full.
+        read_is_known: False after an unclean stop.
+    """
+
+    epoch: str
+    read: int
+    stored: int
+    quarantined: int
+    held: int
+    dropped: int
+    read_is_known: bool = True
+
+    def __post_init__(self) -> None:
+        if not is_epoch(self.epoch):
+            raise ValueError(f"epoch {self.epoch!r} is not 16 hex digits")
+        if min(self.read, self.stored, self.quarantined, self.held, self.dropped) < 0:
+            raise ValueError(f"an account of epoch {self.epoch} is negative")
+
+    @property
+    def balance(self) -> int:
+        """Rows unaccounted for; 0 unless something is wrong."""
+        return self.read - self.stored - self.quarantined - self.held - self.dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a gateway is.
+
+    Attributes:
+        time_ms: Gateway's clock; 0 in the last will, which is written long before it is sent.
+        online: False in the last will and at a clean stop.
+        clean_stop: Whether the previous run of the process ended cleanly; `None` = first run or unknown.
+        counters: Totals since the process started (timeouts, crc_errors, exceptions, late_answers, ...).
+    """
+
+    gateway: str
+    epoch: str
+    time_ms: int
+    online: bool
+    software: str
+    clean_stop: bool | None = None
+    accounts: tuple[EpochAccount, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not is_gateway_id(self.gateway) or not is_epoch(self.epoch):
+            raise ValueError(f"status of {self.gateway!r}, epoch {self.epoch!r}: not ids")
+
+
+#: Totals that every status carries, 0 where nothing happened, so that dashboards always have a series.
+COUNTERS = (
+    "polls",
+    "timeouts",
+    "garbled_answers",
+    "exceptions",
+    "late_answers",
+    "line_failures",
+    "meters_silent",
+    "messages_resent",
+    "bytes_sent",
+    "disk_failures",
+)
+
+
+def offline(*, gateway: str, epoch: str, software: str) -> Status:
+    """Give the status to leave with the broker as the last will."""
+    return Status(gateway=gateway, epoch=epoch, time_ms=0, online=False, software=software)
+
+
+def encode(status: Status) -> bytes:
+    """Give the JSON body."""
+    return orjson.dumps(
+        {
+            "schema": SCHEMA,
+            "gateway": status.gateway,
+            "epoch": status.epoch,
+            "time_ms": status.time_ms,
+            "online": status.online,
+            "software": status.software,
+            "clean_stop": status.clean_stop,
+            "accounts": [_account_object(account) for account in status.accounts],
+            "counters": dict(status.counters),
+        }
+    )
+
+
+def _account_object(account: EpochAccount) -> dict[str, Any]:
+    return {
+        "epoch": account.epoch,
+        "read": account.read,
+        "stored": account.stored,
+        "quarantined": account.quarantined,
+        "held": account.held,
+        "dropped": account.dropped,
+        "read_is_known": account.read_is_known,
+    }
+
+
+def decode(body: bytes) -> Status:
+    """Read the JSON body.
+
+    Raises:
+        MalformedMessage: when it is not a status of schema 1.
+    """
+    parsed = parse_json(body)
+    if parsed.get("schema") != SCHEMA:
+        raise MalformedMessage("wrong_schema", f"status of schema {parsed.get('schema')!r}")
+    try:
+        return Status(
+            gateway=str(parsed["gateway"]),
+            epoch=str(parsed["epoch"]),
+            time_ms=int(parsed["time_ms"]),
+            online=bool(parsed["online"]),
+            software=str(parsed["software"]),
+            clean_stop=parsed["clean_stop"],
+            accounts=tuple(_parse_account(account) for account in parsed["accounts"]),
+            counters={str(name): int(count) for name, count in parsed["counters"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedMessage("bad_envelope", f"status: {error}") from error
+
+
+def _parse_account(parsed: Mapping[str, Any]) -> EpochAccount:
+    return EpochAccount(
+        epoch=str(parsed["epoch"]),
+        read=int(parsed["read"]),
+        stored=int(parsed["stored"]),
+        quarantined=int(parsed["quarantined"]),
+        held=int(parsed["held"]),
+        dropped=int(parsed["dropped"]),
+        read_is_known=bool(parsed["read_is_known"]),
+    )
+
+
+def encode_ingest(*, online: bool, time_ms: int) -> bytes:
+    """Give the body of an ingest instance's own status (retained; its last will says offline)."""
+    return orjson.dumps({"schema": SCHEMA, "online": online, "time_ms": time_ms})
+
+
+def decode_ingest(body: bytes) -> bool:
+    """Tell whether the ingest instance says that it is online.
+
+    Raises:
+        MalformedMessage: when it is not such a status.
+    """
+    online = parse_json(body).get("online")
+    if not isinstance(online, bool):
+        raise MalformedMessage("bad_envelope", "ingest status without online")
+    return online
