@@ -1,7 +1,8 @@
 """The acknowledgement (ingest -> gateway): what is safe, row by row.
 
 A message is acknowledged when it is fsynced in the journal and each of its rows is written to InfluxDB or
-entered in the quarantine. `seqs` are inclusive ranges of one epoch. A gateway ignores epochs it does not hold.
+entered in the quarantine. `seqs` are inclusive ranges of one epoch. A gateway ignores epochs that it does not
+hold.
 """
 
 from collections.abc import Iterable, Mapping
