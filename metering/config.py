@@ -4,8 +4,8 @@ Contract:
 - `load` touches no network and nothing but the one file.
 - A model is a `Model` (frozen, unknown keys refused). It may define `problems()`, which yields what only the
   whole can tell (an unknown name, a double id) as `(location, message)`.
-- All problems of a file come in one `ConfigError`, each with file, line and column, and with the nearest known
-  word where a word is unknown.
+- All problems of a file come in one `ConfigError`, each with file, line and column, and with the nearest
+  known word where a word is unknown.
 - YAML is read by the 1.2 rules: only `true` and `false` are booleans, `22:00` is text, dates are text until a
   model says otherwise, and a key that stands twice is an error.
 """
@@ -197,7 +197,7 @@ def _without_unknown_keys(data: object, model: type[Model]) -> object | None:
     try:
         model.model_validate(data)
     except ValidationError as error:
-        pruned = json.loads(json.dumps(data, default=str))
+        pruned: object = json.loads(json.dumps(data, default=str))
         for details in error.errors(include_url=False):
             if details["type"] != "extra_forbidden" or not _remove(pruned, details["loc"]):
                 return None
