@@ -1,0 +1,134 @@
+"""Errors of the gateway: whose fault, and will the same try ever work?
+
+EdgeError
+├── BusError                          one request to one meter failed
+│   ├── LineDown           transient  the bus: port, cable or converter unusable; no meter is to blame
+│   ├── NoAnswer           transient  the meter: silent within the timeout; the line itself works
+│   ├── GarbledAnswer      transient  the line: bytes that are no answer to this request (CRC, length, unit)
+│   └── MeterRefused       by code    the meter: it answered "no" with a Modbus exception
+├── DecodeError            permanent  our table: bytes whose shape does not fit the register
+├── ImplausibleValue       transient  the meter or the table: an exponent or code that nothing can be made of
+├── UnknownModel           permanent  the configuration: no such model in the catalogue
+├── MessageTooLarge        permanent  us: the broker would drop a message over the limit
+├── UplinkError            transient  the broker or the way to it
+└── OutboxError            by cause   the gateway's disk
+    ├── OutboxCorrupt      permanent  the file cannot be read; it is set aside
+    └── OutboxUnavailable  transient  the disk refuses (full, read-only); memory takes over
+
+`transient` on every error: whether the same try may work later without anybody changing anything.
+"""
+
+from enum import IntEnum
+
+
+class EdgeError(Exception):
+    """Root of the gateway's errors."""
+
+    transient: bool = False
+
+
+class BusError(EdgeError):
+    """One request to one meter failed; other meters on the bus may still answer."""
+
+    transient = True
+
+
+class LineDown(BusError):
+    """The port cannot be opened or the connection broke: nobody on this bus can be asked."""
+
+
+class NoAnswer(BusError):
+    """The meter said nothing within the timeout."""
+
+
+class GarbledAnswer(BusError):
+    """Bytes arrived that are no answer to the request: wrong CRC, length, unit id or function."""
+
+
+class ExceptionCode(IntEnum):
+    """Modbus exception codes (MODBUS Application Protocol Specification V1.1b3, section 7)."""
+
+    ILLEGAL_FUNCTION = 1
+    ILLEGAL_DATA_ADDRESS = 2
+    ILLEGAL_DATA_VALUE = 3
+    SERVER_DEVICE_FAILURE = 4
+    ACKNOWLEDGE = 5
+    SERVER_DEVICE_BUSY = 6
+    MEMORY_PARITY_ERROR = 8
+    GATEWAY_PATH_UNAVAILABLE = 10
+    GATEWAY_TARGET_FAILED_TO_RESPOND = 11
+
+
+_NAMES = {int(code): code.name for code in ExceptionCode}
+
+_PERMANENT = frozenset(
+    {
+        ExceptionCode.ILLEGAL_FUNCTION,
+        ExceptionCode.ILLEGAL_DATA_ADDRESS,
+        ExceptionCode.ILLEGAL_DATA_VALUE,
+    }
+)
+
+
+class MeterRefused(BusError):
+    """The meter answered with an exception.
+
+    Attributes:
+        code: Exception code as received; those outside `ExceptionCode` are a vendor's own.
+        transient: False where the same request is refused for ever (function, address or count).
+    """
+
+    def __init__(self, code: int, detail: str = "") -> None:
+        name = _NAMES.get(code, "exception of the vendor's own")
+        super().__init__(f"{name} ({code}){': ' + detail if detail else ''}")
+        self.code = code
+        self.transient = code not in _PERMANENT
+
+    @property
+    def is_illegal_address(self) -> bool:
+        """Whether a smaller block may be answered where this one was refused.
+
+        Some meters say ILLEGAL DATA VALUE for a block that is too long.
+        """
+        return self.code in (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
+
+
+class DecodeError(EdgeError):
+    """Bytes do not have the shape that the register's table says; the same bytes never decode."""
+
+
+class ImplausibleValue(EdgeError):
+    """A register that others depend on (exponent, unit code) holds what its table does not know.
+
+    Reading it again later may give another value: a meter that has just started, for one.
+    """
+
+    transient = True
+
+
+class UnknownModel(EdgeError):
+    """The catalogue has no such model; the message names the nearest ones."""
+
+
+class MessageTooLarge(EdgeError):
+    """A message would exceed what the broker accepts; it is not built."""
+
+
+class UplinkError(EdgeError):
+    """The broker cannot be reached or refuses; tried again after a pause."""
+
+    transient = True
+
+
+class OutboxError(EdgeError):
+    """The outbox's file cannot serve; polling goes on."""
+
+
+class OutboxCorrupt(OutboxError):
+    """The file is not a usable outbox."""
+
+
+class OutboxUnavailable(OutboxError):
+    """The disk refuses now: full, read-only, or gone."""
+
+    transient = True
