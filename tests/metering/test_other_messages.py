@@ -1,0 +1,111 @@
+"""Acknowledgement, birth, status and topics: round trips, and what is refused."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metering import ack, birth, status, topics
+from metering.errors import MalformedMessage
+from metering.message import MessageId
+from metering.quantities import Medium
+
+EPOCH = "0123456789abcdef"
+
+
+def test_an_acknowledgement_survives_the_wire() -> None:
+    sent = ack.Ack(
+        time_ms=1_790_000_000_000,
+        acks=(ack.EpochAck(EPOCH, ((1, 3), (7, 7)), 40, (ack.Quarantined(2, 3, "foreign_meter"),)),),
+    )
+
+    assert ack.decode(ack.encode(sent)) == sent
+
+
+@given(st.sets(st.integers(1, 60)))
+def test_ranges_cover_exactly_the_numbers(seqs: set[int]) -> None:
+    ranges = ack.to_ranges(seqs)
+
+    assert {seq for first, last in ranges for seq in range(first, last + 1)} == seqs
+    assert all(later[0] > earlier[1] + 1 for earlier, later in itertools.pairwise(ranges))
+
+
+def test_an_acknowledgement_covers_its_own_epoch_only() -> None:
+    one = ack.EpochAck(EPOCH, ((2, 4),), 1)
+
+    assert ack.covers(one, MessageId(EPOCH, 4))
+    assert not ack.covers(one, MessageId(EPOCH, 5))
+    assert not ack.covers(one, MessageId("f" * 16, 4))
+
+
+def test_a_birth_survives_the_wire() -> None:
+    counters = {
+        "energy_import_wh": birth.CounterFacts(10.0, 1e9),
+        "energy_export_wh": birth.CounterFacts(1.0, None),
+    }
+    facts = birth.MeterFacts("eastron-sdm630", "ab12", Medium.ELECTRICITY, 10.0, "S123", counters)
+    sent = birth.Birth("gw-1", EPOCH, 1_790_000_000_000, "0.1.0", {"m1": facts})
+
+    assert birth.decode(birth.encode(sent)) == sent
+
+
+def test_a_status_survives_the_wire() -> None:
+    account = status.EpochAccount(EPOCH, read=10, stored=5, quarantined=1, held=3, dropped=1)
+    sent = status.Status(
+        "gw-1", EPOCH, 5, online=True, software="0.1.0", accounts=(account,), counters={"polls": 3}
+    )
+
+    assert status.decode(status.encode(sent)) == sent
+    assert account.balance == 0
+
+
+def test_the_last_will_says_offline() -> None:
+    will = status.decode(status.encode(status.offline(gateway="gw-1", epoch=EPOCH, software="0.1.0")))
+
+    assert (will.online, will.epoch) == (False, EPOCH)
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_ingest_says_whether_it_is_there(online: bool) -> None:  # noqa: FBT001 - parametrised
+    assert status.decode_ingest(status.encode_ingest(online=online, time_ms=1)) is online
+
+
+@pytest.mark.parametrize("decode", [ack.decode, birth.decode, status.decode, status.decode_ingest])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"schema":1}', b'{"schema":9}', b"\xff", b'{"schema":1,"acks":3}']
+)
+def test_what_is_not_ours_is_refused(decode: object, body: bytes) -> None:
+    assert callable(decode)
+    with pytest.raises(MalformedMessage):
+        decode(body)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        topics.data("park-1", "gw-1"),
+        topics.birth("park-1", "gw-1"),
+        topics.status("park-1", "gw-1"),
+        topics.ack("park-1", "gw-1"),
+        topics.ingest_status("park-1", "1"),
+        topics.ingest_event("park-1", "1"),
+    ],
+)
+def test_our_topics_are_read_back(topic: str) -> None:
+    assert str(topics.maybe_parse(topic)) == topic
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "",
+        "zonewise",
+        "zonewise/v2/p/g/data",
+        "zonewise/v1/P/g/data",
+        "zonewise/v1/p/_g/data",
+        "zonewise/v1/p/g/cmd",
+    ],
+)
+def test_other_topics_are_not_ours(topic: str) -> None:
+    assert topics.maybe_parse(topic) is None
