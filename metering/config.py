@@ -70,6 +70,9 @@ _Yaml12.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Yaml12.add_constructor("tag:yaml.org,2002:float", _construct_float)
 
 
+_PLAIN_TAGS = ("tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
+
+
 class _Document:
     """A parsed YAML file: plain data, and where each part of it stands."""
 
@@ -94,6 +97,8 @@ class _Document:
 
     def _build(self, loader: yaml.SafeLoader, node: yaml.Node, here: Location) -> Any:  # noqa: ANN401 - YAML is anything
         self._values[here] = node.start_mark
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN_TAGS:
+            self._add_mark(node.start_mark, f"not valid YAML: the tag {node.tag} is not known")
         if isinstance(node, yaml.SequenceNode):
             return [self._build(loader, item, (*here, i)) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):

@@ -46,7 +46,7 @@ def test_scalars_mean_what_they_look_like(tmp_path: Path, text: str, value: obje
 
 
 def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"x\.yaml:1:16: key 'a' stands twice"):
+    with pytest.raises(ConfigError, match=r"x\.yaml:1:15: key 'a' stands twice"):
         read(tmp_path, "{a: 1, a: 2}")
 
 
