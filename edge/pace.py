@@ -1,0 +1,69 @@
+"""How long to wait for an acknowledgement, and how fast to send. Pure: time is an argument."""
+
+# RFC 6298, section 2: gains of the smoothed time and of its variation.
+_ALPHA = 1 / 8
+_BETA = 1 / 4
+#: Largest part of a pause that jitter adds, so that gateways do not march in step.
+JITTER = 0.25
+
+
+class AckTimeout:
+    """Retransmission time-out after RFC 6298: smoothed time plus four times its variation, then doubled.
+
+    Args:
+        first_s: Before any acknowledgement was measured.
+        least_s: However fast acknowledgements are.
+        most_s: However slow, jitter included.
+    """
+
+    def __init__(self, *, first_s: float, least_s: float, most_s: float) -> None:
+        self._first_s = first_s
+        self._least_s = least_s
+        self._most_s = most_s
+        self._maybe_smoothed_s: float | None = None
+        self._variation_s = 0.0
+        self._factor = 1.0
+        self._doubled_at_s = float("-inf")
+
+    def measured(self, seconds: float) -> None:
+        """Learn from a message that was sent once (Karn's rule) and acknowledged after so long."""
+        if self._maybe_smoothed_s is None:
+            self._maybe_smoothed_s, self._variation_s = seconds, seconds / 2
+        else:
+            off = abs(self._maybe_smoothed_s - seconds)
+            self._variation_s += _BETA * (off - self._variation_s)
+            self._maybe_smoothed_s += _ALPHA * (seconds - self._maybe_smoothed_s)
+        self._factor = 1.0
+
+    def expired(self, *, sent_at_s: float, now_s: float) -> None:
+        """Double, once per flight: messages sent before the last doubling say nothing new."""
+        if sent_at_s >= self._doubled_at_s:
+            self._doubled_at_s = now_s
+            self._factor = min(2 * self._factor, self._most_s / self._least_s)
+
+    def seconds(self, jitter: float) -> float:
+        """Give the time-out; `jitter` is a random number in [0, 1)."""
+        base = self._first_s
+        if self._maybe_smoothed_s is not None:
+            base = max(self._maybe_smoothed_s + 4 * self._variation_s, self._least_s)
+        return min(base * self._factor, self._most_s / (1 + JITTER)) * (1 + JITTER * jitter)
+
+
+class Rate:
+    """A token bucket that holds one second's worth; it may be overdrawn by the last thing taken."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._tokens = per_s
+        self._at_s = float("-inf")
+
+    def allows(self, now_s: float) -> bool:
+        """Tell whether something may be taken now."""
+        if now_s > self._at_s:
+            self._tokens = min(self._per_s, self._tokens + (now_s - self._at_s) * self._per_s)
+            self._at_s = now_s
+        return self._tokens > 0
+
+    def take(self, amount: float) -> None:
+        """Take it."""
+        self._tokens -= amount
