@@ -1,0 +1,269 @@
+"""Answers of a meter -> values in base units. Pure; compiled once per meter, then cheap.
+
+Rules:
+- A gauge becomes a float of its base unit. A counter becomes a whole number of it, rounded **once**, half to
+  even, from the exact product of raw value, scale and ratios; rounding is monotone, so a counter that does
+  not fall at the meter does not fall here.
+- No value is ever made up: a marker or NaN gives `None` and `ReadingFlag.INVALID`, a value outside its
+  quantity's range `None` and `IMPLAUSIBLE`, a block without an answer `None` and `PARTIAL`. The other values
+  of the row stay good.
+- Bytes of the wrong length are a `DecodeError` for the whole answer.
+
+Transformers: CT and VT ratios multiply what is measured through them (current by CT, voltage by VT, power and
+energy by both); frequency and power factor have none. With `is_reversed` (a transformer turned round, or a
+generation meter wired as a load) import and export counters change names, and signed power and flow change
+sign. RMS currents and apparent power are magnitudes and stay; so does a power factor whose sign tells
+inductive from capacitive, because both P and Q turn. A table marks what turns as `directed`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from math import inf
+from types import MappingProxyType
+
+from edge.errors import DecodeError, ImplausibleValue
+from edge.plan import Block
+from edge.profile import Register, RegisterSpec, Scale, ScaleRegister
+from edge.registers import Absent, Raw, Reader, compile_reader
+from metering.birth import CounterFacts
+from metering.quantities import VOCABULARY, Medium, Unit
+from metering.readings import ReadingFlag, Value
+
+#: What registers were found to hold.
+Found = Mapping[Register, Raw | Absent]
+
+_BY_CT = frozenset({Unit.AMPERE})
+_BY_VT = frozenset({Unit.VOLT})
+_BY_BOTH = frozenset({Unit.WATT, Unit.VAR, Unit.VOLT_AMPERE, Unit.WATT_HOUR, Unit.VAR_HOUR})
+_PAIRS = (
+    ("energy_import_wh", "energy_export_wh"),
+    ("reactive_energy_import_varh", "reactive_energy_export_varh"),
+    ("volume_l", "volume_reverse_l"),
+)
+_OPPOSITE = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
+# Far beyond any meter; a larger exponent is a register that is not one.
+_LARGEST_EXPONENT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How the meter is connected.
+
+    Attributes:
+        ct: Current transformer's ratio (250/5 = 50).
+        vt: Voltage transformer's ratio (20000/100 = 200).
+        is_reversed: Whether current flows through the meter the wrong way round.
+
+    Raises:
+        ValueError: for a ratio that is not positive.
+    """
+
+    ct: Fraction = Fraction(1)
+    vt: Fraction = Fraction(1)
+    is_reversed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ct <= 0 or self.vt <= 0:
+            raise ValueError(f"transformer ratios {self.ct} and {self.vt} must be positive")
+
+
+_DIRECT = Wiring()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One poll's values, in the order of the decoder's quantities, and what was wrong with them."""
+
+    values: tuple[Value, ...]
+    quality: ReadingFlag
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One value's way: bytes -> raw -> base unit -> range."""
+
+    block: int
+    at: int
+    read: Reader
+    convert: Callable[[int | float | Decimal], int | float]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Turns a meter's answers into values.
+
+    Attributes:
+        quantities: What the values are, one each.
+        counters: Step and modulus of each counter in base units, after ratios; for the birth.
+        blocks: What must be asked.
+    """
+
+    quantities: tuple[str, ...]
+    counters: Mapping[str, CounterFacts]
+    blocks: tuple[Block, ...]
+    _steps: tuple[_Step, ...] = field(repr=False)
+
+    def decode(self, answers: Mapping[Block, bytes]) -> Decoded:
+        """Give the values in these answers; a block that is missing was not answered.
+
+        Raises:
+            DecodeError: when an answer does not have the length of its block.
+        """
+        data = [_checked(block, answers.get(block)) for block in self.blocks]
+        values: list[Value] = []
+        quality = 0
+        for step in self._steps:
+            answer = data[step.block]
+            value, flag = (None, _PARTIAL) if answer is None else _value(step, answer)
+            values.append(value)
+            quality |= flag
+        return Decoded(tuple(values), ReadingFlag(quality))
+
+
+# Plain numbers: `|=` on an IntFlag member costs microseconds per value.
+_PARTIAL = int(ReadingFlag.PARTIAL)
+_INVALID = int(ReadingFlag.INVALID)
+_IMPLAUSIBLE = int(ReadingFlag.IMPLAUSIBLE)
+
+
+def _value(step: _Step, answer: bytes) -> tuple[Value, int]:
+    raw = step.read(answer, step.at)
+    if isinstance(raw, Absent | str):
+        return None, _INVALID
+    value = step.convert(raw)
+    return (value, 0) if step.low <= value <= step.high else (None, _IMPLAUSIBLE)
+
+
+def _checked(block: Block, answer: bytes | None) -> bytes | None:
+    if answer is not None and len(answer) != block.size:
+        raise DecodeError(
+            f"{block.count} registers at {block.address} give {block.size} bytes, got {len(answer)}"
+        )
+    return answer
+
+
+def compile_decoder(
+    specs: Sequence[RegisterSpec],
+    blocks: Sequence[Block],
+    *,
+    wiring: Wiring = _DIRECT,
+    setup: Found = MappingProxyType({}),
+) -> Decoder:
+    """Prepare decoding for one meter; again after each connect and each change of its blocks.
+
+    Args:
+        specs: The channel's registers. Those in no block (unsupported by this meter) are left out.
+        blocks: What is asked; see `edge.plan`.
+        wiring: Transformers and direction.
+        setup: What the profile's `setup_registers` were found to hold.
+
+    Raises:
+        ImplausibleValue: when a scale register was not read or holds what its table does not know.
+    """
+    quantities: list[str] = []
+    steps: list[_Step] = []
+    counters: dict[str, CounterFacts] = {}
+    for spec in specs:
+        place = next((i for i, block in enumerate(blocks) if block.covers(spec.register)), None)
+        if place is None:
+            continue
+        quantity = _OPPOSITE.get(spec.quantity, spec.quantity) if wiring.is_reversed else spec.quantity
+        factor = scale_factor(spec.scale, setup) * _ratio(spec.quantity, wiring)
+        if spec.is_counter:
+            modulus = None if spec.modulus is None else float(spec.modulus * factor)
+            counters[quantity] = CounterFacts(step=float(spec.step * factor), modulus=modulus)
+        at = 2 * (spec.register.address - blocks[place].address)
+        turned = -factor if spec.directed and wiring.is_reversed else factor
+        quantities.append(quantity)
+        steps.append(_step(spec, turned, place, at))
+    return Decoder(tuple(quantities), MappingProxyType(counters), tuple(blocks), tuple(steps))
+
+
+def _step(spec: RegisterSpec, factor: Fraction, block: int, at: int) -> _Step:
+    known = VOCABULARY.get(spec.quantity)
+    convert = _counter(factor) if spec.is_counter else _gauge(factor)
+    low, high = (known.low, known.high) if known else (-inf, inf)
+    return _Step(block, at, compile_reader(spec.register.layout), convert, low, high)
+
+
+def _gauge(factor: Fraction) -> Callable[[int | float | Decimal], float]:
+    up, down = factor.numerator, factor.denominator
+
+    def convert(raw: float | Decimal) -> float:
+        # Whole numbers stay exact up to the one division; adding 0.0 turns -0.0 into 0.0.
+        return float(raw * up / down) + 0.0
+
+    return convert
+
+
+def _counter(factor: Fraction) -> Callable[[int | float | Decimal], int]:
+    up, down = factor.numerator, factor.denominator
+
+    def convert(raw: float | Decimal) -> int:
+        number, over = raw.as_integer_ratio()
+        whole, rest = divmod(number * up, over * down)
+        twice = 2 * rest
+        return whole + (twice > over * down or (twice == over * down and whole & 1))
+
+    return convert
+
+
+def _ratio(quantity: str, wiring: Wiring) -> Fraction:
+    known = VOCABULARY.get(quantity)
+    if known is None or Medium.ELECTRICITY not in known.media:
+        return Fraction(1)
+    if known.unit in _BY_BOTH:
+        return wiring.ct * wiring.vt
+    if known.unit in _BY_CT:
+        return wiring.ct
+    return wiring.vt if known.unit in _BY_VT else Fraction(1)
+
+
+def scale_factor(scale: Scale, setup: Found = MappingProxyType({})) -> Fraction:
+    """Give the exact factor from raw to base unit.
+
+    Raises:
+        ImplausibleValue: when a scale register was not read or holds what its table does not know.
+    """
+    factor = scale.factor
+    for one in scale.registers:
+        factor *= _factor_of(one, setup.get(one.register))
+    return factor
+
+
+def _factor_of(scale: ScaleRegister, raw: Raw | Absent | None) -> Fraction:
+    at = scale.register.address
+    if not isinstance(raw, int):
+        raise ImplausibleValue(f"scale register {at} was not read or holds no whole number ({raw})")
+    if scale.factors:
+        factor = dict(scale.factors).get(raw)
+        if factor is None:
+            known = ", ".join(str(code) for code, _ in scale.factors)
+            raise ImplausibleValue(f"scale register {at} holds code {raw}; known are {known}")
+        return factor
+    if abs(raw) > _LARGEST_EXPONENT:
+        raise ImplausibleValue(f"scale register {at} holds exponent {raw}")
+    return Fraction(10) ** raw
+
+
+def read_registers(registers: Iterable[Register], answers: Mapping[Block, bytes]) -> Found:
+    """Give what single registers hold: scale registers, identity, serial number.
+
+    Registers that no answer covers are left out.
+
+    Raises:
+        DecodeError: when an answer does not have the length of its block.
+    """
+    found: dict[Register, Raw | Absent] = {}
+    for register in registers:
+        for block, answer in answers.items():
+            if block.covers(register):
+                _checked(block, answer)
+                read = compile_reader(register.layout)
+                found[register] = read(answer, 2 * (register.address - block.address))
+                break
+    return MappingProxyType(found)
