@@ -171,7 +171,7 @@ class Chain:
 
     def rows(self, measurement: str, *, park: str = PARK) -> list[tuple[str, int]]:
         """Give (meter, time in ms) of every raw point of a measurement."""
-        found = self.query(f"{park}_raw", f'SELECT "quality" FROM "{measurement}" GROUP BY "meter"')
+        found = self.query(f"{park}_raw", f'SELECT "quality" FROM "{measurement}" GROUP BY *')
         return [(one["tags"]["meter"], row[0]) for one in found for row in one["values"]]
 
     def close(self) -> None:
