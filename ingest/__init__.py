@@ -1,0 +1,4 @@
+"""From MQTT to InfluxDB: journal, judgement, raw store, rollup.
+
+`ingest.store` is the one module that knows influxdb-client, `ingest.subscriber` the one that knows paho.
+"""

@@ -1,0 +1,112 @@
+"""How a program reaches the broker and where it listens: the parts of the configuration that all share.
+
+Secrets stand in files or environment variables that the configuration names; they are read when a connection
+is made, never printed, and never part of a model. Relative paths are relative to the configuration file:
+`below` makes them absolute.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from metering.config import Model
+from metering.errors import ConfigError, Problem
+from metering.local_http import Address
+
+_HTTP_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
+_MAX_PORT = 65535
+
+
+def _parse_address(written: object) -> object:
+    if not isinstance(written, str):
+        return written
+    host, _, port = written.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
+        raise ValueError(f"{written!r} is not host:port")
+    return Address(host.strip("[]"), int(port))
+
+
+#: `host:port` in a file; port 0 takes a free one.
+HttpAddress = Annotated[
+    Address,
+    BeforeValidator(_parse_address),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _HTTP_PATTERN}),
+]
+
+
+class Tls(Model):
+    """TLS to the broker; without `ca_file` the system's authorities are trusted."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = Field(default=None, description="Certificate of this client")
+    key_file: Path | None = Field(default=None, description="Private key of this client")
+
+    def below(self, folder: Path) -> Self:
+        """Give the same with relative paths below the folder."""
+        return self.model_copy(
+            update={
+                "ca_file": maybe_below(folder, self.ca_file),
+                "cert_file": maybe_below(folder, self.cert_file),
+                "key_file": maybe_below(folder, self.key_file),
+            }
+        )
+
+
+class Broker(Model):
+    """The MQTT broker, and who we are to it."""
+
+    host: str
+    port: int = Field(default=1883, ge=1, le=_MAX_PORT)
+    username: str | None = None
+    password_file: Path | None = Field(default=None, description="File that holds the password")
+    password_env: str | None = Field(default=None, description="Environment variable that holds it")
+    tls: Tls | None = None
+
+    def below(self, folder: Path) -> Self:
+        """Give the same with relative paths below the folder."""
+        return self.model_copy(
+            update={
+                "password_file": maybe_below(folder, self.password_file),
+                "tls": None if self.tls is None else self.tls.below(folder),
+            }
+        )
+
+    def maybe_password(self) -> str | None:
+        """Read the password.
+
+        Raises:
+            ConfigError: when it cannot be read.
+        """
+        return maybe_secret(self.password_file, self.password_env)
+
+
+def maybe_below(folder: Path, path: Path | None) -> Path | None:
+    """Make a path absolute, counted from a folder."""
+    return None if path is None else folder / path
+
+
+def maybe_secret(file: Path | None, variable: str | None) -> str | None:
+    """Read a secret from a file, else from an environment variable; `None` when neither is named.
+
+    Raises:
+        ConfigError: when the file cannot be read or is empty, or the variable is not set.
+    """
+    if file is None:
+        return None if variable is None else _from_environment(variable)
+    try:
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(file), 0, 0, f"secret cannot be read: {error}")]) from error
+    if not secret:
+        raise ConfigError([Problem(str(file), 0, 0, "secret is empty")])
+    return secret
+
+
+def _from_environment(variable: str) -> str:
+    secret = os.environ.get(variable, "")
+    if not secret:
+        raise ConfigError([Problem(f"${variable}", 0, 0, "environment variable with a secret is not set")])
+    return secret
