@@ -1,7 +1,8 @@
 """Answers of a meter -> values in base units. Pure; compiled once per meter, then cheap.
 
 Rules:
-- A gauge becomes a float of its base unit. A counter becomes a whole number of it, rounded **once**, half to
+- A gauge becomes a float of its base unit; one read from a 32-bit float gets the 7 significant digits that such
+  a float has (230.2, not 230.20001220703125), which a message is a good deal shorter for. A counter becomes a whole number of it, rounded **once**, half to
   even, from the exact product of raw value, scale and ratios; rounding is monotone, so a counter that does
   not fall at the meter does not fall here.
 - No value is ever made up: a marker or NaN gives `None` and `ReadingFlag.INVALID`, a value outside its
@@ -26,7 +27,7 @@ from types import MappingProxyType
 from edge.errors import DecodeError, ImplausibleValue
 from edge.plan import Block
 from edge.profile import Register, RegisterSpec, Scale, ScaleRegister
-from edge.registers import Absent, Raw, Reader, compile_reader
+from edge.registers import Absent, Encoding, Raw, Reader, compile_reader
 from metering.birth import CounterFacts
 from metering.quantities import VOCABULARY, Medium, Unit
 from metering.readings import ReadingFlag, Value
@@ -185,7 +186,9 @@ def compile_decoder(
 
 def _step(spec: RegisterSpec, factor: Fraction, block: int, at: int) -> _Step:
     known = VOCABULARY.get(spec.quantity)
-    convert = _counter(factor) if spec.is_counter else _gauge(factor)
+    is_short = spec.register.layout.encoding is Encoding.F32
+    gauge = _short_gauge(factor) if is_short else _gauge(factor)
+    convert = _counter(factor) if spec.is_counter else gauge
     low, high = (known.low, known.high) if known else (-inf, inf)
     return _Step(block, at, compile_reader(spec.register.layout), convert, low, high)
 
@@ -196,6 +199,15 @@ def _gauge(factor: Fraction) -> Callable[[int | float | Decimal], float]:
     def convert(raw: float | Decimal) -> float:
         # Whole numbers stay exact up to the one division; adding 0.0 turns -0.0 into 0.0.
         return float(raw * up / down) + 0.0
+
+    return convert
+
+
+def _short_gauge(factor: Fraction) -> Callable[[float | Decimal], float]:
+    exact = _gauge(factor)
+
+    def convert(raw: float | Decimal) -> float:
+        return float(f"{exact(raw):.7g}")
 
     return convert
 

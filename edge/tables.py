@@ -1,0 +1,197 @@
+"""The form of a meter model's YAML table, and of what a gateway overrides in it.
+
+A table is checked as a whole before anything uses it, like every configuration file; `edge.catalogue` turns
+it into the frozen `Profile`. Numbers may be written as 0x48; decimals are exact as written. What each key
+means is said once, at the types in `edge.profile`.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from edge.profile import Evidence, PollClass
+from edge.registers import Encoding, Order
+from metering.config import Location, Model, did_you_mean
+from metering.quantities import VOCABULARY, Kind, Medium
+
+Address = Annotated[int, Field(ge=0, le=65535)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+FunctionName = Literal["holding", "input"]
+#: A marker as a number, or by its form: FFFF…, 7FFF… or 8000….
+Marker = int | Literal["all-ones", "signed-max", "signed-min"]
+
+
+def _not_zero(value: Decimal) -> Decimal:
+    if value == 0 or not value.is_finite():
+        raise ValueError("a scale is a number other than 0")
+    return value
+
+
+ScaleFactor = Annotated[Decimal, AfterValidator(_not_zero)]
+Positive = Annotated[Decimal, Field(gt=0)]
+
+
+def _hex_registers(text: str) -> str:
+    if len(bytes.fromhex(text)) % 2:
+        raise ValueError("registers are two bytes each")
+    return text
+
+
+HexBytes = Annotated[str, AfterValidator(_hex_registers)]
+
+
+class RegisterPatch(Model):
+    """What a gateway may override of one quantity; keys left out stay as the table says.
+
+    Attributes:
+        skip: True leaves the quantity out altogether.
+        kind: Gauge or counter, for quantities that only the park declares.
+    """
+
+    function: FunctionName | None = None
+    address: Address | None = None
+    type: Encoding | None = None
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    scale: ScaleFactor | None = None
+    scaled_by: tuple[str, ...] | None = None
+    step: Positive | None = None
+    modulus: Positive | None = None
+    invalid: tuple[Marker, ...] | None = None
+    poll: PollClass | None = None
+    directed: bool | None = None
+    kind: Kind | None = None
+    skip: bool = False
+
+
+class RegisterTable(RegisterPatch):
+    """One quantity's register in a model's table."""
+
+    stride: Annotated[int, Field(ge=0)] = 0
+
+
+class Defaults(Model):
+    """What holds for every register that does not say otherwise."""
+
+    function: FunctionName = "input"
+    type: Encoding | None = None
+    word_order: Order = Order.BIG
+    byte_order: Order = Order.BIG
+    invalid: tuple[Marker, ...] = ()
+
+
+class PlaceTable(Model):
+    """A register beside the quantities: serial number, exponent or code."""
+
+    function: FunctionName | None = None
+    address: Address
+    type: Encoding
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    length: Annotated[int, Field(ge=0, le=125)] = 0
+
+
+class ScaleTable(PlaceTable):
+    """A scale register: a decimal exponent, or a code with its factors."""
+
+    table: dict[int, ScaleFactor] = Field(default_factory=dict)
+
+
+class IdentityTable(PlaceTable):
+    """The register that tells the model."""
+
+    expected: Annotated[tuple[int | str, ...], Field(min_length=1)]
+
+
+class SerialTable(Model):
+    """Factory settings of the serial port."""
+
+    baud: Annotated[int, Field(ge=300, le=921600)]
+    parity: Literal["N", "E", "O"]
+    stop_bits: Literal[1, 2] = 1
+    address: Annotated[int, Field(ge=1, le=247)] = 1
+
+
+class SourceTable(Model):
+    """A document."""
+
+    title: Text
+    version: Text
+    place: Text
+
+
+class BlockTable(Model):
+    """Bytes of neighbouring registers, in hex."""
+
+    function: FunctionName | None = None
+    address: Address
+    bytes: HexBytes
+
+
+class ExampleTable(Model):
+    """Bytes and what they mean; an integer for counters, null for invalid."""
+
+    evidence: Evidence
+    note: Text
+    channel: Annotated[int, Field(ge=1)] = 1
+    blocks: Annotated[tuple[BlockTable, ...], Field(min_length=1)]
+    values: Annotated[dict[str, int | float | None], Field(min_length=1)]
+
+
+class ModelTable(Model):
+    """One file of the catalogue."""
+
+    maker: Text
+    names: Annotated[tuple[Text, ...], Field(min_length=1)]
+    medium: Medium
+    sources: Annotated[tuple[SourceTable, ...], Field(min_length=1)]
+    agreeing: tuple[Text, ...] = ()
+    notes: tuple[Text, ...] = ()
+    serial: SerialTable | None = None
+    max_registers: Annotated[int, Field(ge=1, le=125)] = 125
+    answer_delay_s: Annotated[float, Field(ge=0, le=5)] = 0.05
+    channels: Annotated[int, Field(ge=1, le=64)] = 1
+    identity: IdentityTable | None = None
+    plausible: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    serial_number: PlaceTable | None = None
+    defaults: Defaults = Defaults()
+    scales: dict[str, ScaleTable] = Field(default_factory=dict)
+    registers: Annotated[dict[str, RegisterTable], Field(min_length=1)]
+    examples: Annotated[tuple[ExampleTable, ...], Field(min_length=1)]
+
+    def problems(self) -> Iterator[tuple[Location, str]]:
+        """Yield what only the whole table can tell."""
+        for quantity, register in self.registers.items():
+            here: Location = ("registers", quantity)
+            yield from ((here, text) for text in self._register_problems(quantity, register))
+        for number, example in enumerate(self.examples):
+            for quantity in example.values:
+                if quantity not in self.registers:
+                    hint = did_you_mean(quantity, self.registers)
+                    yield (
+                        ("examples", number, "values", quantity),
+                        f"{quantity!r} is no register of this model{hint}",
+                    )
+        for quantity in self.plausible:
+            if quantity not in self.registers:
+                yield ("plausible", quantity), f"{quantity!r} is no register of this model"
+
+    def _register_problems(self, quantity: str, register: RegisterTable) -> Iterator[str]:
+        known = VOCABULARY.get(quantity)
+        if known is None and register.kind is None:
+            hint = did_you_mean(quantity, VOCABULARY)
+            yield f"unknown quantity {quantity!r}{hint}; a park's own needs its kind"
+        if known is not None and self.medium not in known.media:
+            yield f"{quantity} is not a quantity of {self.medium}"
+        encoding = register.type or self.defaults.type
+        if register.address is None or encoding is None:
+            yield "a register needs an address and a type"
+        if encoding is Encoding.TEXT:
+            yield "a quantity is a number, not text"
+        for name in register.scaled_by or ():
+            if name not in self.scales:
+                yield f"no scale register {name!r}{did_you_mean(name, self.scales)}"
+        if self.channels > 1 and not register.stride:
+            yield "a model with channels needs a stride for each register"
