@@ -1,0 +1,100 @@
+"""What InfluxDB's answers mean. Pure.
+
+The three flavours word their errors differently: 1.x `{"error": text}` (also inside a 200 answer to a query),
+2.x `{"code": text, "message": text}`, 3 plain text or `{"error": text, "data": [...]}`. What counts is the
+status; the text goes to a person.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from ingest.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
+from ingest.store.contract import Series
+
+_TOO_LARGE = 413
+_REFUSED = (400, 422)
+_BUSY = (408, 425, 429)
+_FIRST_SERVER_ERROR = 500
+_NOT_FOUND = 404
+_LONGEST_TEXT = 500
+
+#: Errors inside a 200 answer that say nothing about the query.
+_TRANSIENT_WORDS = ("timeout", "interrupted", "engine is closed", "shutdown", "shutting down")
+
+
+def to_error(status: int, body: bytes, *, retry_after: str | None = None) -> StoreError:
+    """Give the error that an answer other than success stands for.
+
+    Args:
+        status: HTTP status.
+        body: As received.
+        retry_after: The header of that name.
+    """
+    text = _error_text(body)
+    if status == _TOO_LARGE:
+        return StoreTooLarge(text, status=status)
+    if status in _REFUSED:
+        return StoreRefused(text, status=status)
+    if status in _BUSY or status >= _FIRST_SERVER_ERROR:
+        return StoreUnavailable(text, status=status, retry_after_s=_maybe_seconds(retry_after))
+    # Redirects, proxies and whatever else is no InfluxDB: never a reason to give up a row.
+    return StoreDenied(text, status=status)
+
+
+def _maybe_seconds(retry_after: str | None) -> float | None:
+    """Read Retry-After in its seconds form; InfluxDB does not send the date form (RFC 9110, 10.2.3)."""
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+
+
+def _error_text(body: bytes) -> str:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace").strip()[:_LONGEST_TEXT] or "no explanation"
+    if not isinstance(parsed, dict):
+        return str(parsed)[:_LONGEST_TEXT]
+    text = parsed.get("message") or parsed.get("error") or parsed
+    details = f": {parsed['data']}" if parsed.get("data") else ""
+    return f"{text}{details}"[:_LONGEST_TEXT]
+
+
+def to_series(body: bytes) -> list[Series]:
+    """Read the answer to a query.
+
+    Raises:
+        StoreError: for an error inside the answer, or an answer that was cut off.
+    """
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise StoreUnavailable(f"answer is not JSON: {error}") from error
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("results"), list):
+        raise StoreDenied(f"answer is not InfluxDB's: {_error_text(body)}")
+    return list(_all_series(parsed["results"]))
+
+
+def _all_series(results: list[Mapping[str, Any]]) -> Iterator[Series]:
+    for result in results:
+        if "error" in result:
+            raise _inner_error(str(result["error"]))
+        for series in result.get("series", ()):
+            if series.get("partial"):
+                raise StoreRefused("answer is cut off by the server's max-row-limit")
+            yield Series(
+                name=series.get("name", ""),
+                tags=series.get("tags", {}),
+                columns=tuple(series["columns"]),
+                rows=series.get("values", ()),
+            )
+
+
+def _inner_error(text: str) -> StoreError:
+    """Sort an error that came with status 200 (1.6.7 does so for an unknown database)."""
+    lower = text.lower()
+    if "database not found" in lower:
+        return StoreDenied(text, status=_NOT_FOUND)
+    if any(word in lower for word in _TRANSIENT_WORDS):
+        return StoreUnavailable(text)
+    return StoreRefused(text)

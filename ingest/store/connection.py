@@ -1,0 +1,110 @@
+"""The client's connection: requests out, answers or our errors back.
+
+influxdb-client's own write and query methods speak only 2.x; on 1.x its connection is used with the 1.x
+paths. Nothing is retried here: the caller knows what an answer means for its rows.
+"""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import orjson
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.rest import ApiException
+
+from ingest.config import Flavour, StoreConfig
+from ingest.errors import StoreDenied, StoreError, StoreUnavailable
+from ingest.store.answers import to_error, to_series
+from ingest.store.contract import Series
+
+_NO_CONTENT = 204
+_CONNECT_TIMEOUT_S = 5.0
+#: Level 1 takes line protocol to a seventh; higher levels cost more than a local network.
+_GZIP_LEVEL = 1
+_GZIP_WBITS = 31
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Answer(Protocol):
+    """What we use of urllib3's response."""
+
+    status: int
+
+    def read(self) -> bytes: ...
+
+
+class Connection:
+    """Requests over the client's pool; its and urllib3's errors end here."""
+
+    def __init__(self, config: StoreConfig) -> None:
+        # Any: the client ships annotations, but not for what is called here.
+        self._client: Any = _client(config)
+        self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)
+        # Compressing costs more than a loopback interface does.
+        self._compresses = urlsplit(config.url).hostname not in _LOOPBACK
+
+    def write(self, path: str, query: Mapping[str, str], lines: bytes) -> None:
+        """Post line protocol."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if self._compresses:
+            headers["Content-Encoding"] = "gzip"
+            lines = zlib.compress(lines, _GZIP_LEVEL, _GZIP_WBITS)
+        status, body = self._call(
+            "POST", path, query_params=list(query.items()), header_params=headers, body=lines
+        )
+        if status != _NO_CONTENT:
+            raise StoreDenied(f"a write was answered {body[:200]!r}: is this InfluxDB?", status=status)
+
+    def query(self, form: Mapping[str, str]) -> list[Series]:
+        """Post a form to `/query`."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        _, body = self._call("POST", "/query", header_params=headers, post_params=dict(form))
+        return to_series(body)
+
+    def call(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Send JSON, get JSON."""
+        parameters = list((query or {}).items())
+        _, answer = self._call(method, path, query_params=parameters, header_params={}, body=body)
+        return orjson.loads(answer) if answer else None
+
+    def _call(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:  # noqa: ANN401 - the client's own arguments
+        try:
+            answer: _Answer = self._client.api_client.call_api(
+                path,
+                method,
+                **request,
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=self._timeout_ms,
+            )
+            return answer.status, answer.read()
+        except ApiException as error:
+            raise _sorted(error) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._client.close()
+
+
+def _client(config: StoreConfig) -> InfluxDBClient:
+    options: dict[str, Any] = {"ssl_ca_cert": None if config.ca_file is None else str(config.ca_file)}
+    if config.flavour is not Flavour.ONE:
+        options |= {"token": config.maybe_token(), "org": config.org}
+    elif config.username is not None:
+        # 1.6.7 refuses `Token user:password`; with auth_basic the client sends Basic.
+        options |= {"token": f"{config.username}:{config.maybe_password()}", "auth_basic": True}
+    return InfluxDBClient(config.url, **options)
+
+
+def _sorted(error: ApiException) -> StoreError:
+    if not error.status:
+        # Status 0 is the client's word for a TLS failure.
+        return StoreUnavailable(str(error.reason))
+    headers: Mapping[str, str] = error.headers or {}
+    return to_error(error.status, error.body or b"", retry_after=headers.get("Retry-After"))

@@ -1,0 +1,194 @@
+"""The stores: InfluxDB 1.x, 2.x and (experimental) 3, each with its paths."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from ingest.config import Flavour, StoreConfig
+from ingest.errors import StoreDenied, StoreRefused
+from ingest.store import influxql
+from ingest.store.connection import Connection
+from ingest.store.contract import Series, Store
+
+_NOT_FOUND = 404
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _InfluxQlStore:
+    """What all flavours share: `/query` in InfluxQL, which 2.x maps from bucket names by itself."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def query(self, database: str, influxql: str, params: Mapping[str, Any] | None = None) -> list[Series]:
+        """Ask in InfluxQL."""
+        form = {"db": database, "q": influxql, "epoch": "ms"}
+        if params:
+            form["params"] = orjson.dumps(params).decode()
+        return self._connection.query(form)
+
+    def exists(self, database: str) -> bool:
+        """Tell whether there is one."""
+        found = self.query("", "SHOW DATABASES")
+        return any(row[0] == database for series in found for row in series.rows)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+
+class Influx1(_InfluxQlStore):
+    """InfluxDB 1.x, from 1.6."""
+
+    def write(self, database: str, lines: bytes) -> None:
+        """Write line protocol."""
+        self._connection.write("/write", {"db": database, "precision": "ms"}, lines)
+
+    def delete(
+        self, database: str, measurement: str, *, tags: Mapping[str, str], start_ms: int, stop_ms: int
+    ) -> None:
+        """Delete a span of points."""
+        condition = influxql.where(tags, start_ms=start_ms, stop_ms=stop_ms)
+        self.query(database, f"DELETE FROM {influxql.name(measurement)} WHERE {condition}")
+
+    def ensure(self, database: str) -> bool:
+        """Create it where it is missing."""
+        if self.exists(database):
+            return False
+        self.query("", f"CREATE DATABASE {influxql.name(database)}")
+        return True
+
+
+class Influx2(_InfluxQlStore):
+    """InfluxDB 2.x: a database is a bucket of the organisation."""
+
+    def __init__(self, connection: Connection, org: str) -> None:
+        super().__init__(connection)
+        self._org = org
+
+    def write(self, database: str, lines: bytes) -> None:
+        """Write line protocol."""
+        self._connection.write(
+            "/api/v2/write", {"org": self._org, "bucket": database, "precision": "ms"}, lines
+        )
+
+    def delete(
+        self, database: str, measurement: str, *, tags: Mapping[str, str], start_ms: int, stop_ms: int
+    ) -> None:
+        """Delete a span of points."""
+        predicate = " AND ".join(
+            f'{key}="{_in_predicate(value)}"' for key, value in {"_measurement": measurement, **tags}.items()
+        )
+        self._connection.call(
+            "POST",
+            "/api/v2/delete",
+            query={"org": self._org, "bucket": database},
+            # 2.x deletes the stop too; one nanosecond earlier is right for either reading.
+            body={"start": _rfc3339(start_ms), "stop": _rfc3339_just_before(stop_ms), "predicate": predicate},
+        )
+
+    def exists(self, database: str) -> bool:
+        """Tell whether there is one."""
+        return self.maybe_bucket_id(database) is not None
+
+    def ensure(self, database: str) -> bool:
+        """Create it where it is missing."""
+        if self.exists(database):
+            return False
+        bucket = {"orgID": self.org_id(), "name": database, "retentionRules": []}
+        self._connection.call("POST", "/api/v2/buckets", body=bucket)
+        return True
+
+    def maybe_bucket_id(self, database: str) -> str | None:
+        """Give the id of a bucket by name."""
+        try:
+            found = self._connection.call(
+                "GET", "/api/v2/buckets", query={"org": self._org, "name": database}
+            )
+        except StoreDenied as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return None
+        return next((str(bucket["id"]) for bucket in found["buckets"]), None)
+
+    def org_id(self) -> str:
+        """Give the organisation's id."""
+        found = self._connection.call("GET", "/api/v2/orgs", query={"org": self._org})
+        return str(found["orgs"][0]["id"])
+
+    def create_token(self, databases: Sequence[str], *, description: str, may_write: bool) -> str:
+        """Create a token for some databases; the secret is returned and nowhere kept.
+
+        Raises:
+            StoreError: also when a database does not exist.
+        """
+        org_id = self.org_id()
+        actions = ("read", "write") if may_write else ("read",)
+        permissions = [
+            {"action": action, "resource": {"type": "buckets", "id": self._bucket_id(name), "orgID": org_id}}
+            for name in databases
+            for action in actions
+        ]
+        body = {"orgID": org_id, "description": description, "permissions": permissions}
+        created = self._connection.call("POST", "/api/v2/authorizations", body=body)
+        return str(created["token"])
+
+    def _bucket_id(self, database: str) -> str:
+        maybe_id = self.maybe_bucket_id(database)
+        if maybe_id is None:
+            raise StoreDenied(f"bucket {database!r} does not exist", status=_NOT_FOUND)
+        return maybe_id
+
+
+class Influx3(_InfluxQlStore):
+    """InfluxDB 3 as a write path; experimental: it cannot delete, so nothing is rolled up there."""
+
+    def write(self, database: str, lines: bytes) -> None:
+        """Write line protocol."""
+        self._connection.write("/api/v2/write", {"bucket": database, "precision": "ms"}, lines)
+
+    def delete(
+        self, database: str, measurement: str, *, tags: Mapping[str, str], start_ms: int, stop_ms: int
+    ) -> None:
+        """Delete a span of points."""
+        span = influxql.where(tags, start_ms=start_ms, stop_ms=stop_ms)
+        raise StoreRefused(f"InfluxDB 3 cannot delete from {database}.{measurement} where {span}")
+
+    def ensure(self, database: str) -> bool:
+        """Create it where it is missing."""
+        if self.exists(database):
+            return False
+        self._connection.call("POST", "/api/v3/configure/database", body={"db": database})
+        return True
+
+    def exists(self, database: str) -> bool:
+        """Tell whether there is one."""
+        found = self.query("", "SHOW DATABASES")
+        return any(database in row for series in found for row in series.rows)
+
+
+def _in_predicate(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _rfc3339(time_ms: int) -> str:
+    return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _rfc3339_just_before(time_ms: int) -> str:
+    last_us = _EPOCH + timedelta(milliseconds=time_ms) - timedelta(microseconds=1)
+    return last_us.strftime("%Y-%m-%dT%H:%M:%S.%f") + "999Z"
+
+
+def open_store(config: StoreConfig) -> Store:
+    """Make the store of a configuration; connects at the first request.
+
+    Raises:
+        ConfigError: when a secret cannot be read.
+    """
+    connection = Connection(config)
+    if config.flavour is Flavour.ONE:
+        return Influx1(connection)
+    return Influx3(connection) if config.flavour is Flavour.THREE else Influx2(connection, config.org or "")
