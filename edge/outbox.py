@@ -1,0 +1,386 @@
+"""The outbox: messages wait here until ingest says that they are safe. Memory first, disk on need.
+
+Contract and invariants:
+- A message is held from `append` until `done` or until it is dropped, and dropped rows are counted: for each
+  epoch, read = stored + quarantined + held + dropped, after every call.
+- Memory holds the newest messages of the present epoch: if it holds one, it holds every later one that is not
+  done. Everything older is on the disk. So what is in memory is *live*, what is only on disk is *backlog*,
+  and together they come out in the order in which they went in.
+- Nothing is written to the disk as long as messages are acknowledged within `spill_after_s`, but for one
+  record at the start and one at the end. What is older goes to the disk, together with its account, in one
+  transaction; with `always`, `append` returns after the commit.
+- Memory is bounded by `memory_bytes`. When the disk refuses, the oldest messages that are only in memory are
+  dropped; the disk is tried again by itself, after a pause that grows to a minute.
+- A message comes back with the bytes it went in with.
+- A file that is not a usable outbox is set aside; what was known to be in it counts as dropped.
+- An earlier epoch's account disappears once nothing of it is held and `reported` has said that a status with
+  this account was taken.
+
+All calls come from one event loop; SQLite has a thread of its own (`edge.outbox_writer`).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edge.entry import Entry
+from edge.ledger import Ledger, restore
+from edge.outbox_disk import Batch, DiskLimits, Dropped, Opened, OutboxDisk
+from edge.outbox_memory import Held, OutboxMemory
+from edge.outbox_writer import OutboxWriter
+from metering.message import MessageId
+from metering.status import EpochAccount
+
+_LOGGER = logging.getLogger(__name__)
+_PREFETCH = 64
+# Younger messages may well be acknowledged any moment, even where one older was lost.
+_SETTLED_S = 2.0
+# Acknowledged messages are deleted from the disk together; until then a kill makes them be sent once more.
+_FLUSH_EVERY_S = 5.0
+_FLUSH_COUNT = 1000
+# A disk that refuses deletions must not make the list of them grow without end.
+_MOST_UNDELETED = 20_000
+#: Part of `memory_bytes` from which on messages are spilled whatever their age.
+_SPILL_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxSettings:
+    """How an outbox keeps its messages.
+
+    Attributes:
+        path: The SQLite file; its folder is made when missing.
+        always: Whether `append` waits for the disk.
+        max_bytes: Bound of the disk part.
+        max_age_s: Age on disk at which messages are dropped.
+        spill_after_s: Age in memory at which messages go to the disk.
+        memory_bytes: Bound of the memory part.
+    """
+
+    path: Path
+    always: bool = False
+    max_bytes: int = 500_000_000
+    max_age_s: float = 30 * 86_400.0
+    spill_after_s: float = 10.0
+    memory_bytes: int = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxClock:
+    """The two clocks an outbox needs.
+
+    Attributes:
+        monotonic_s: For ages in memory and pauses.
+        wall_ms: UTC ms for ages on disk; 0 while the time is not known.
+    """
+
+    monotonic_s: Callable[[], float]
+    wall_ms: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """A snapshot for status and metrics."""
+
+    memory_bytes: int
+    memory_messages: int
+    disk_bytes: int
+    disk_is_usable: bool
+    disk_failures: int
+
+
+class Outbox:
+    """The messages of one gateway process and what earlier ones left; use it as `async with`."""
+
+    def __init__(self, settings: OutboxSettings, *, epoch: str, clock: OutboxClock) -> None:
+        self._settings = settings
+        self._epoch = epoch
+        self._clock = clock
+        limits = DiskLimits(max_bytes=settings.max_bytes, max_age_s=settings.max_age_s)
+        disk = OutboxDisk(settings.path, limits, epoch=epoch)
+        self._writer = OutboxWriter(disk, monotonic_s=clock.monotonic_s, on_open=self._take_over)
+        self._lock = asyncio.Lock()
+        self._ledger = Ledger()
+        self._ledger.open(EpochAccount(epoch, read=0, stored=0, quarantined=0, held=0, dropped=0))
+        self._memory = OutboxMemory()
+        self._clean_stop: bool | None = None
+        self._dropped_up_to = 0
+        self._handed: dict[MessageId, int] = {}
+        self._backlog: deque[Entry] = deque()
+        self._backlog_key = 0
+        self._to_delete: dict[MessageId, None] = {}
+        self._to_forget: list[str] = []
+        self._flushed_at_s = clock.monotonic_s()
+        self._maybe_final: tuple[EpochAccount, ...] | None = None
+
+    async def __aenter__(self) -> Self:
+        async with self._lock:
+            await self._writer.ready()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.settle()
+        await self._writer.close()
+
+    async def append(self, *entries: Entry) -> bool:
+        """Take messages of the present epoch, in rising seq.
+
+        Held, and counted, from before the first wait on. With `always` it returns after the commit.
+
+        Returns:
+            Whether what was configured is kept: True when all are held (in memory, or with `always` on the
+            disk) or safe already; False when the disk refused or something had to be dropped.
+
+        Raises:
+            ValueError: for another epoch or a seq that does not rise.
+        """
+        for entry in entries:
+            self._admit(entry)
+        if self._settings.always:
+            await self._save()
+        elif self._is_filling:
+            await self.maintain()
+        return not entries or self._is_kept(entries)
+
+    def drop_unread(self, rows: int) -> None:
+        """Count rows that were read but had to be given up before they became a message."""
+        self._ledger.read(self._epoch, rows)
+        self._ledger.drop(self._epoch, rows)
+
+    def maybe_live(self) -> Entry | None:
+        """Give the oldest message in memory that was not handed out yet; it stays until `hand_out`."""
+        return self._memory.maybe_unsent()
+
+    async def maybe_backlog(self) -> Entry | None:
+        """Give the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
+        if not self._backlog and self._may_have_backlog():
+            async with self._lock:
+                await self._fetch_backlog()
+        return self._backlog[0] if self._backlog else None
+
+    def hand_out(self, entry: Entry) -> None:
+        """Note that a message was given to the sender, who from now on repeats it until it is done."""
+        self._handed[entry.id] = entry.rows
+        if self._backlog and self._backlog[0].id == entry.id:
+            self._backlog.popleft()
+        else:
+            self._memory.hand_out(entry.id.seq)
+
+    async def maybe_body(self, message: MessageId) -> bytes | None:
+        """Give the bytes of a message to send again; `None` when it is held no more, or not readable now."""
+        if message not in self._handed:
+            return None
+        maybe_held = self._memory.maybe_get(message.seq) if message.epoch == self._epoch else None
+        if maybe_held is not None:
+            return maybe_held.entry.body
+        async with self._lock:
+            return await self._writer.work(lambda disk: disk.maybe_body(message))
+
+    def is_held(self, message: MessageId) -> bool:
+        """Tell whether a message handed out is still waiting to be done."""
+        return message in self._handed
+
+    def done(self, message: MessageId, *, quarantined: int = 0) -> bool:
+        """Note that a message handed out is safe at ingest; False when it was not held.
+
+        Args:
+            message: Which.
+            quarantined: Rows of it that are in ingest's quarantine; the others are stored.
+        """
+        maybe_rows = self._handed.pop(message, None)
+        if maybe_rows is None:
+            return False
+        self._ledger.acknowledge(message.epoch, rows=maybe_rows, quarantined=quarantined)
+        maybe_held = self._memory.release(message.seq) if message.epoch == self._epoch else None
+        if maybe_held is None or maybe_held.on_disk:
+            self._to_delete[message] = None
+        return True
+
+    @property
+    def accounts(self) -> tuple[EpochAccount, ...]:
+        """Accounts of all epochs that something is held or unreported of, and of the present one."""
+        return self._ledger.accounts
+
+    @property
+    def clean_stop(self) -> bool | None:
+        """Whether the process before this one ended with everything written; `None` = not known."""
+        return self._clean_stop
+
+    @property
+    def state(self) -> OutboxState:
+        """A snapshot for status and metrics."""
+        return OutboxState(
+            memory_bytes=self._memory.bytes,
+            memory_messages=len(self._memory),
+            disk_bytes=self._writer.bytes,
+            disk_is_usable=self._writer.is_usable,
+            disk_failures=self._writer.failures,
+        )
+
+    def reported(self, accounts: Iterable[EpochAccount]) -> None:
+        """Note the accounts of a status that the broker has taken: finished epochs can be forgotten."""
+        for account in accounts:
+            is_final = account.epoch != self._epoch and account.held == 0 and account.epoch in self._ledger
+            if is_final and self._ledger.account(account.epoch) == account:
+                self._ledger.close(account.epoch)
+                self._to_forget.append(account.epoch)
+
+    async def maintain(self) -> None:
+        """Spill and delete what is due; to be called a few times a second."""
+        async with self._lock:
+            now_s = self._clock.monotonic_s()
+            if self._writer.is_pausing:
+                return
+            if self._is_filling or now_s - self._memory.oldest_at_s >= self._settings.spill_after_s:
+                settled_s = 0.0 if self._is_filling else min(_SETTLED_S, self._settings.spill_after_s)
+                await self._spill(lambda held: held.at_s <= now_s - settled_s)
+            elif self._must_flush(now_s) and await self._commit():
+                await self._writer.work(OutboxDisk.give_back)
+
+    async def settle(self) -> None:
+        """Write everything down as the last thing of this epoch; what the disk refuses is dropped."""
+        async with self._lock:
+            if self._maybe_final == self.accounts and not self._to_delete:
+                return
+            self._writer.retry_now()
+            self._maybe_final = self.accounts
+            if await self._spill(lambda _held: True):
+                return
+        lost = self._memory.only_here()
+        _LOGGER.error("the disk refuses at the end: %d rows are lost", sum(one.rows for one in lost))
+        for entry in lost:
+            self._count_dropped(entry.id, entry.rows)
+
+    @property
+    def _is_filling(self) -> bool:
+        return self._memory.bytes > _SPILL_SHARE * self._settings.memory_bytes
+
+    def _admit(self, entry: Entry) -> None:
+        if entry.id.epoch != self._epoch or entry.id.seq <= self._memory.last_seq:
+            raise ValueError(f"{entry.id} does not follow {self._epoch}, {self._memory.last_seq}")
+        self._memory.add(entry, now_s=self._clock.monotonic_s())
+        self._ledger.read(self._epoch, entry.rows)
+        while self._memory.bytes > self._settings.memory_bytes and len(self._memory) > 1:
+            held = self._memory.release_oldest()
+            if not held.on_disk:
+                self._count_dropped(held.entry.id, held.entry.rows)
+
+    def _is_kept(self, entries: Sequence[Entry]) -> bool:
+        if entries[0].id.seq <= self._dropped_up_to:
+            return False
+        waiting = [held for one in entries if (held := self._memory.maybe_get(one.id.seq)) is not None]
+        return not self._settings.always or all(held.on_disk for held in waiting)
+
+    def _must_flush(self, now_s: float) -> bool:
+        is_due = now_s - self._flushed_at_s >= _FLUSH_EVERY_S or len(self._to_delete) >= _FLUSH_COUNT
+        return bool(self._to_delete) and is_due
+
+    async def _save(self) -> None:
+        async with self._lock:
+            fresh = self._memory.only_here()
+            # Nothing is fresh when the commit just before took these along.
+            if fresh and not self._writer.is_pausing:
+                await self._commit(fresh)
+
+    async def _spill(self, is_due: Callable[[Held], bool]) -> bool:
+        due = self._memory.oldest_while(is_due)
+        fresh = tuple(held.entry for held in due if not held.on_disk)
+        if (fresh or self._maybe_final is not None) and not await self._commit(fresh):
+            return False
+        for held in due:
+            self._memory.release(held.entry.id.seq)
+        return True
+
+    async def _commit(self, entries: tuple[Entry, ...] = ()) -> bool:
+        """Write messages, deletions and accounts as they are now; False when the disk refuses."""
+        if not await self._writer.ready():
+            return False
+        batch = Batch(
+            now_ms=self._clock.wall_ms(),
+            entries=entries,
+            done=tuple(self._to_delete),
+            accounts=self._ledger.accounts,
+            forgotten=tuple(self._to_forget),
+            clean=self._maybe_final is not None,
+        )
+        maybe_dropped = await self._writer.write(lambda disk: disk.commit(batch))
+        if maybe_dropped is None:
+            return False
+        self._committed(batch, maybe_dropped)
+        return True
+
+    def _committed(self, batch: Batch, dropped: tuple[Dropped, ...]) -> None:
+        self._flushed_at_s = self._clock.monotonic_s()
+        for message in batch.done:
+            self._to_delete.pop(message, None)
+        self._to_forget = [epoch for epoch in self._to_forget if epoch not in batch.forgotten]
+        for entry in batch.entries:
+            maybe_held = self._memory.maybe_get(entry.id.seq)
+            if maybe_held is None:
+                # Acknowledged or dropped while it was being written.
+                self._to_delete[entry.id] = None
+            else:
+                maybe_held.on_disk = True
+        for one in dropped:
+            if one.id in self._to_delete:
+                del self._to_delete[one.id]
+            else:
+                self._count_dropped(one.id, one.rows)
+
+    def _count_dropped(self, message: MessageId, rows: int) -> None:
+        self._ledger.drop(message.epoch, rows)
+        self._handed.pop(message, None)
+        if message.epoch == self._epoch:
+            self._dropped_up_to = max(self._dropped_up_to, message.seq)
+            self._memory.release(message.seq)
+        if self._backlog and any(entry.id == message for entry in self._backlog):
+            self._backlog = deque(entry for entry in self._backlog if entry.id != message)
+
+    def _may_have_backlog(self) -> bool:
+        held = sum(account.held for account in self._ledger.accounts)
+        return held > self._memory.rows and len(self._to_delete) < _MOST_UNDELETED
+
+    async def _fetch_backlog(self) -> None:
+        before = MessageId(self._epoch, self._memory.first_seq)
+        while not self._backlog and await self._writer.ready():
+            fetch = partial(OutboxDisk.fetch, after_key=self._backlog_key, before=before, limit=_PREFETCH)
+            maybe_found = await self._writer.work(fetch)
+            if not maybe_found:
+                return
+            self._backlog_key = maybe_found[-1][0]
+            known = self._handed.keys() | self._to_delete.keys()
+            self._backlog.extend(entry for _key, entry in maybe_found if entry.id not in known)
+
+    def _take_over(self, opened: Opened) -> None:
+        """Learn what an opened file holds."""
+        if opened.maybe_set_aside is not None:
+            self._lose_disk(opened.maybe_set_aside)
+        for found in opened.earlier:
+            if found.record.epoch not in self._ledger and found.record.epoch not in self._to_forget:
+                self._ledger.open(restore(found.record, held=found.rows))
+                self._clean_stop = found.record.clean
+
+    def _lose_disk(self, moved: Path) -> None:
+        """Count what a file held that has been set aside."""
+        _LOGGER.error("the outbox file could not be used and was set aside as %s", moved)
+        self._memory.lose_disk()
+        for account in self._ledger.accounts:
+            in_memory = self._memory.rows if account.epoch == self._epoch else 0
+            self._ledger.drop(account.epoch, account.held - in_memory)
+        self._handed = {
+            message: rows
+            for message, rows in self._handed.items()
+            if message.epoch == self._epoch and self._memory.maybe_get(message.seq) is not None
+        }
+        self._backlog.clear()
+        self._backlog_key = 0
+        self._to_delete.clear()
+        self._to_forget.clear()
