@@ -1,10 +1,10 @@
 """Answers of a meter -> values in base units. Pure; compiled once per meter, then cheap.
 
 Rules:
-- A gauge becomes a float of its base unit; one read from a 32-bit float gets the 7 significant digits that such
-  a float has (230.2, not 230.20001220703125), which a message is a good deal shorter for. A counter becomes a whole number of it, rounded **once**, half to
-  even, from the exact product of raw value, scale and ratios; rounding is monotone, so a counter that does
-  not fall at the meter does not fall here.
+- A gauge becomes a float of its base unit. One read from a 32-bit float gets the 7 significant digits that
+  such a float has (230.2, not 230.20001220703125): the message is a good deal shorter.
+- A counter becomes a whole number of its base unit, rounded **once**, half to even, from the exact product of
+  raw value, scale and ratios. Rounding is monotone: what does not fall at the meter does not fall here.
 - No value is ever made up: a marker or NaN gives `None` and `ReadingFlag.INVALID`, a value outside its
   quantity's range `None` and `IMPLAUSIBLE`, a block without an answer `None` and `PARTIAL`. The other values
   of the row stay good.
@@ -24,16 +24,14 @@ from fractions import Fraction
 from math import inf
 from types import MappingProxyType
 
-from edge.errors import DecodeError, ImplausibleValue
+from edge.errors import DecodeError
 from edge.plan import Block
-from edge.profile import Register, RegisterSpec, Scale, ScaleRegister
+from edge.profile import Register, RegisterSpec
 from edge.registers import Absent, Encoding, Raw, Reader, compile_reader
+from edge.scale import NOTHING_FOUND, Found, scale_factor
 from metering.birth import CounterFacts
 from metering.quantities import VOCABULARY, Medium, Unit
 from metering.readings import ReadingFlag, Value
-
-#: What registers were found to hold.
-Found = Mapping[Register, Raw | Absent]
 
 _BY_CT = frozenset({Unit.AMPERE})
 _BY_VT = frozenset({Unit.VOLT})
@@ -44,8 +42,6 @@ _PAIRS = (
     ("volume_l", "volume_reverse_l"),
 )
 _OPPOSITE = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
-# Far beyond any meter; a larger exponent is a register that is not one.
-_LARGEST_EXPONENT = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +97,13 @@ class Decoder:
         quantities: What the values are, one each.
         counters: Step and modulus of each counter in base units, after ratios; for the birth.
         blocks: What must be asked.
+        counter_blocks: Those that carry counters: a row is stamped when the last of them is answered.
     """
 
     quantities: tuple[str, ...]
     counters: Mapping[str, CounterFacts]
     blocks: tuple[Block, ...]
+    counter_blocks: tuple[Block, ...]
     _steps: tuple[_Step, ...] = field(repr=False)
 
     def decode(self, answers: Mapping[Block, bytes]) -> Decoded:
@@ -152,7 +150,7 @@ def compile_decoder(
     blocks: Sequence[Block],
     *,
     wiring: Wiring = _DIRECT,
-    setup: Found = MappingProxyType({}),
+    setup: Found = NOTHING_FOUND,
 ) -> Decoder:
     """Prepare decoding for one meter; again after each connect and each change of its blocks.
 
@@ -165,26 +163,46 @@ def compile_decoder(
     Raises:
         ImplausibleValue: when a scale register was not read or holds what its table does not know.
     """
-    quantities: list[str] = []
-    steps: list[_Step] = []
-    counters: dict[str, CounterFacts] = {}
-    for spec in specs:
-        place = next((i for i, block in enumerate(blocks) if block.covers(spec.register)), None)
-        if place is None:
-            continue
-        quantity = _OPPOSITE.get(spec.quantity, spec.quantity) if wiring.is_reversed else spec.quantity
-        factor = scale_factor(spec.scale, setup) * _ratio(spec.quantity, wiring)
-        if spec.is_counter:
-            modulus = None if spec.modulus is None else float(spec.modulus * factor)
-            counters[quantity] = CounterFacts(step=float(spec.step * factor), modulus=modulus)
-        at = 2 * (spec.register.address - blocks[place].address)
-        turned = -factor if spec.directed and wiring.is_reversed else factor
-        quantities.append(quantity)
-        steps.append(_step(spec, turned, place, at))
-    return Decoder(tuple(quantities), MappingProxyType(counters), tuple(blocks), tuple(steps))
+    located = [(spec, place) for spec in specs if (place := _place(spec, blocks)) is not None]
+    factors = {spec: scale_factor(spec.scale, setup) * _ratio(spec.quantity, wiring) for spec, _ in located}
+    carriers = {place for spec, place in located if spec.is_counter}
+    return Decoder(
+        quantities=tuple(_named(spec, wiring) for spec, _ in located),
+        counters=MappingProxyType(
+            {
+                _named(spec, wiring): _counter_facts(spec, factors[spec])
+                for spec, _ in located
+                if spec.is_counter
+            }
+        ),
+        blocks=tuple(blocks),
+        counter_blocks=tuple(blocks[place] for place in sorted(carriers)),
+        _steps=tuple(
+            _step(
+                spec,
+                -factors[spec] if spec.directed and wiring.is_reversed else factors[spec],
+                block=place,
+                at=2 * (spec.register.address - blocks[place].address),
+            )
+            for spec, place in located
+        ),
+    )
 
 
-def _step(spec: RegisterSpec, factor: Fraction, block: int, at: int) -> _Step:
+def _place(spec: RegisterSpec, blocks: Sequence[Block]) -> int | None:
+    return next((i for i, block in enumerate(blocks) if block.covers(spec.register)), None)
+
+
+def _named(spec: RegisterSpec, wiring: Wiring) -> str:
+    return _OPPOSITE.get(spec.quantity, spec.quantity) if wiring.is_reversed else spec.quantity
+
+
+def _counter_facts(spec: RegisterSpec, factor: Fraction) -> CounterFacts:
+    modulus = None if spec.modulus is None else float(spec.modulus * factor)
+    return CounterFacts(step=float(spec.step * factor), modulus=modulus)
+
+
+def _step(spec: RegisterSpec, factor: Fraction, *, block: int, at: int) -> _Step:
     known = VOCABULARY.get(spec.quantity)
     is_short = spec.register.layout.encoding is Encoding.F32
     gauge = _short_gauge(factor) if is_short else _gauge(factor)
@@ -233,33 +251,6 @@ def _ratio(quantity: str, wiring: Wiring) -> Fraction:
     if known.unit in _BY_CT:
         return wiring.ct
     return wiring.vt if known.unit in _BY_VT else Fraction(1)
-
-
-def scale_factor(scale: Scale, setup: Found = MappingProxyType({})) -> Fraction:
-    """Give the exact factor from raw to base unit.
-
-    Raises:
-        ImplausibleValue: when a scale register was not read or holds what its table does not know.
-    """
-    factor = scale.factor
-    for one in scale.registers:
-        factor *= _factor_of(one, setup.get(one.register))
-    return factor
-
-
-def _factor_of(scale: ScaleRegister, raw: Raw | Absent | None) -> Fraction:
-    at = scale.register.address
-    if not isinstance(raw, int):
-        raise ImplausibleValue(f"scale register {at} was not read or holds no whole number ({raw})")
-    if scale.factors:
-        factor = dict(scale.factors).get(raw)
-        if factor is None:
-            known = ", ".join(str(code) for code, _ in scale.factors)
-            raise ImplausibleValue(f"scale register {at} holds code {raw}; known are {known}")
-        return factor
-    if abs(raw) > _LARGEST_EXPONENT:
-        raise ImplausibleValue(f"scale register {at} holds exponent {raw}")
-    return Fraction(10) ** raw
 
 
 def read_registers(registers: Iterable[Register], answers: Mapping[Block, bytes]) -> Found:
