@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -211,6 +212,6 @@ enabled = false
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/ping", timeout=1) as answer:  # noqa: S310 - our own server
-                return bool(answer.status == 204)
+                return bool(answer.status == HTTPStatus.NO_CONTENT)
         except (urllib.error.URLError, OSError):
             return False
