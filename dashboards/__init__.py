@@ -1,0 +1,1 @@
+"""Grafana dashboards and provisioning as code: InfluxQL over the series that `ingest` writes."""

@@ -1,0 +1,1 @@
+"""Commands of `zonewise-dashboards`, one module each."""

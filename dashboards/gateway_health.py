@@ -1,0 +1,182 @@
+"""Gateway and meter health: where rows get lost and which meter is silent, for technicians.
+
+From top to bottom: is it there, are all rows accounted for, what goes wrong on the lines and the uplink, and
+the meters one by one.
+"""
+
+from dashboards import queries, units
+from dashboards.panel import Board, Column, Panel, Scale, Section, Variable, View
+from dashboards.queries import Query
+from dashboards.site import Site, Source
+from metering import series
+from metering.series import MemberLevel
+
+KEY = "health"
+#: A gateway tells its status every 30 s.
+_STATUS = "30s"
+_SLOT = "15m"
+_GATEWAY_NAME = "$tag_gateway"
+_METER_NAME = "$tag_meter"
+
+
+def board(_site: Site) -> Board:
+    """Give the health dashboard of a park."""
+    return Board(
+        key=KEY,
+        since="now-24h",
+        refresh="30s",
+        sibling="zones",
+        sections=(_gateways(), _rows(), _lines(), _uplink(), _meters()),
+        variables=(Variable("gateway", Source.ROLLUP, queries.gateway_values()),),
+    )
+
+
+def _rollup(text: str) -> Query:
+    return Query(Source.ROLLUP, text, _GATEWAY_NAME)
+
+
+def _course(panel_id: int, key: str, field: str, unit: str = units.COUNT) -> Panel:
+    query = _rollup(queries.gateway_course(field))
+    return Panel(panel_id, key, View.LINES, unit, (query,), width=8, interval=_STATUS)
+
+
+def _rise(panel_id: int, key: str, field: str, unit: str = units.COUNT) -> Panel:
+    query = _rollup(queries.gateway_rise(field))
+    return Panel(panel_id, key, View.BARS, unit, (query,), width=8, height=6, interval=_STATUS, stacked=True)
+
+
+def _gateways() -> Section:
+    now = _rollup(queries.gateway_last("online"))
+    course = _rollup(queries.gateway_course("online", function="min"))
+    silent = _rollup(queries.gateway_last("meters_silent"))
+    return Section(
+        1,
+        "gateways",
+        (
+            Panel(2, "online", View.STAT, units.COUNT, (now,), width=6, height=6, scale=Scale.ONLINE),
+            Panel(
+                3, "meters-silent", View.STAT, units.COUNT, (silent,), width=6, height=6, scale=Scale.FAULTS
+            ),
+            Panel(
+                4,
+                "online-course",
+                View.STATES,
+                units.COUNT,
+                (course,),
+                height=6,
+                interval=_STATUS,
+                scale=Scale.ONLINE,
+            ),
+        ),
+    )
+
+
+def _rows() -> Section:
+    columns = (
+        Column("gateway"),
+        *(Column(field, units.COUNT) for field in queries.ACCOUNT_FIELDS),
+        Column("unaccounted", units.COUNT, Scale.FAULTS),
+    )
+    table = Query(Source.ROLLUP, queries.gateway_accounts(), table=True)
+    return Section(
+        10,
+        "rows",
+        (
+            Panel(11, "accounts", View.TABLE, units.COUNT, (table,), width=24, height=6, columns=columns),
+            _course(12, "held", "held"),
+            _rise(13, "quarantined", "quarantined"),
+            _rise(14, "dropped", "dropped"),
+        ),
+    )
+
+
+def _lines() -> Section:
+    faults = ("timeouts", "garbled_answers", "exceptions", "late_answers", "line_failures")
+    return Section(
+        20,
+        "lines",
+        (
+            _rise(21, "polls", "polls"),
+            *(_rise(22 + i, field.replace("_", "-"), field) for i, field in enumerate(faults)),
+        ),
+    )
+
+
+def _uplink() -> Section:
+    return Section(
+        30,
+        "uplink",
+        (
+            _rise(31, "bytes-sent", "bytes_sent", units.BYTES),
+            _rise(32, "messages-resent", "messages_resent"),
+            _rise(33, "disk-failures", "disk_failures"),
+        ),
+    )
+
+
+def _meters() -> Section:
+    seen = Query(Source.RAW, queries.last_seen(), table=True)
+    belongs = Query(Source.ROLLUP, queries.members((MemberLevel.UNASSIGNED, MemberLevel.GATEWAY)), table=True)
+    everywhere = '"meter" =~ /.+/'
+    fields = ("energy_import_wh", "volume_l")
+    quality = tuple(
+        Query(
+            Source.ROLLUP,
+            queries.worst_quality(field, series.METER_15M, where=everywhere, by="meter"),
+            _METER_NAME,
+        )
+        for field in fields
+    )
+    coverage = tuple(
+        Query(
+            Source.ROLLUP,
+            queries.coverage(field, series.METER_15M, where=everywhere, by="meter"),
+            _METER_NAME,
+        )
+        for field in fields
+    )
+    return Section(
+        40,
+        "meters",
+        (
+            Panel(
+                41,
+                "last-seen",
+                View.TABLE,
+                units.AGE,
+                (seen,),
+                height=12,
+                columns=(Column("meter"), Column("Time", units.AGE), Column("quality", units.COUNT)),
+            ),
+            Panel(
+                42,
+                "belongs-to",
+                View.TABLE,
+                units.COUNT,
+                (belongs,),
+                height=12,
+                columns=(Column("level"), Column("group"), Column("meter")),
+                sort="level",
+            ),
+            Panel(
+                43,
+                "meter-coverage",
+                View.GAUGES,
+                units.SHARE,
+                coverage,
+                height=14,
+                scale=Scale.COVERAGE,
+                limit=1,
+            ),
+            Panel(
+                44,
+                "meter-quality",
+                View.STATES,
+                units.COUNT,
+                quality,
+                height=14,
+                interval=_SLOT,
+                scale=Scale.QUALITY,
+            ),
+        ),
+    )

@@ -1,0 +1,65 @@
+"""Colours, thresholds and words of values: one look for one meaning, on every dashboard."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models.dashboard import (
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMapping,
+    ValueMappingResult,
+)
+
+from dashboards.panel import Scale
+from dashboards.texts import Texts
+from metering.series import IntervalQuality
+
+#: Colour per value where a value has a word.
+STATE_COLOURS: Mapping[Scale, Mapping[str, str]] = MappingProxyType(
+    {
+        Scale.QUALITY: {
+            str(IntervalQuality.MEASURED.value): "green",
+            str(IntervalQuality.MANUAL.value): "blue",
+            str(IntervalQuality.INTERPOLATED.value): "yellow",
+            str(IntervalQuality.ESTIMATED.value): "orange",
+            str(IntervalQuality.SUSPECT.value): "purple",
+            str(IntervalQuality.MISSING.value): "red",
+        },
+        Scale.ONLINE: {"0": "red", "1": "green"},
+    }
+)
+
+#: Colour from a value upwards; the first also holds below.
+STEPS: Mapping[Scale, tuple[tuple[float, str], ...]] = MappingProxyType(
+    {
+        Scale.PLAIN: ((0, "blue"),),
+        # Figures are hidden below 80 % and doubtful below 95 % in reports (facts on interval data).
+        Scale.COVERAGE: ((0, "red"), (0.8, "yellow"), (0.95, "green")),
+        Scale.FAULTS: ((0, "green"), (1, "red")),
+    }
+)
+
+
+def mappings(scale: Scale, texts: Texts) -> list[ValueMapping]:
+    """Give the words for values, none where the number itself is shown."""
+    colours = STATE_COLOURS.get(scale)
+    if colours is None:
+        return []
+    words = texts.states[scale]
+    results = {
+        value: ValueMappingResult(text=words[value], color=colour, index=i)
+        for i, (value, colour) in enumerate(colours.items())
+    }
+    return [ValueMap(options=results)]
+
+
+def thresholds(scale: Scale) -> ThresholdsConfig:
+    """Give the colours of a scale."""
+    steps = STEPS.get(scale, STEPS[Scale.PLAIN])
+    return (
+        ThresholdsConfig()
+        .mode(ThresholdsMode.ABSOLUTE)
+        .steps([Threshold(value=None if i == 0 else value, color=c) for i, (value, c) in enumerate(steps)])
+    )

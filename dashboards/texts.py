@@ -1,0 +1,85 @@
+"""The words of the dashboards, one catalogue per language under `dashboards/locales/`.
+
+A language is an addition: a new file with the same keys. Tag and field names are never translated.
+"""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+from dashboards.panel import Scale
+from metering.config import Model, load
+from metering.errors import UnknownName
+
+Entry = TypeVar("Entry")
+
+
+class PanelText(Model):
+    """Title, and what a reader must know to use the figure."""
+
+    title: str
+    description: str
+
+
+class Texts(Model):
+    """A message catalogue."""
+
+    language: str
+    boards: Mapping[str, PanelText]
+    sections: Mapping[str, str]
+    panels: Mapping[str, PanelText]
+    legends: Mapping[str, str]
+    columns: Mapping[str, str]
+    variables: Mapping[str, str]
+    words: Mapping[str, str]
+    states: Mapping[Scale, Mapping[str, str]]
+
+    def panel(self, key: str) -> PanelText:
+        """Title and description of a panel.
+
+        Raises:
+            UnknownName: when the catalogue lacks them.
+        """
+        return _entry(self.panels, key, f"{self.language}: panels")
+
+    def board(self, key: str) -> PanelText:
+        """Title and description of a dashboard.
+
+        Raises:
+            UnknownName: when the catalogue lacks them.
+        """
+        return _entry(self.boards, key, f"{self.language}: boards")
+
+    def word(self, table: str, key: str) -> str:
+        """A short text of `sections`, `legends`, `columns`, `variables` or `words`.
+
+        Raises:
+            UnknownName: when the catalogue lacks it.
+        """
+        words: Mapping[str, str] = getattr(self, table)
+        return _entry(words, key, f"{self.language}: {table}")
+
+
+def _entry(table: Mapping[str, Entry], key: str, where: str) -> Entry:
+    if key not in table:
+        raise UnknownName(f"catalogue {where} has no {key!r}")
+    return table[key]
+
+
+def languages() -> tuple[str, ...]:
+    """Languages that have a catalogue."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
+
+
+def load_texts(language: str) -> Texts:
+    """Read a catalogue.
+
+    Raises:
+        ConfigError: when there is none, with every problem in it.
+    """
+    return load(_folder() / f"{language}.yaml", Texts)
+
+
+def _folder() -> Path:
+    return Path(str(files("dashboards"))) / "locales"
