@@ -181,6 +181,7 @@ def _build(model: str, table: ModelTable) -> Profile:
             plausible=tuple(Plausible(name, low, high) for name, (low, high) in table.plausible.items()),
             serial_number=None if table.serial_number is None else _place(table, table.serial_number),
             serial=_maybe_serial(table),
+            notes=table.notes,
         )
     except ValueError as error:
         raise ConfigError([Problem(str(_FOLDER / f"{model}.yaml"), 0, 0, str(error))]) from error

@@ -206,7 +206,8 @@ class Profile:
         identity: How to tell the model, if it can be told by a register.
         plausible: How to guess it, if not.
         serial_number: Where the serial number lies.
-        serial: Factory settings of the serial port; `None` for network meters.
+        serial: Factory settings of the serial port; `None` where no source tells them.
+        notes: What a technician should know.
         hash: Changes whenever what is read or how it is understood changes.
     """
 
@@ -227,6 +228,7 @@ class Profile:
     plausible: tuple[Plausible, ...] = ()
     serial_number: Register | None = None
     serial: SerialDefaults | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
