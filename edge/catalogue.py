@@ -17,24 +17,19 @@ from pathlib import Path
 from edge.errors import UnknownModel
 from edge.profile import (
     Example,
-    Function,
     Identity,
     Plausible,
     PollClass,
     Profile,
-    Register,
     RegisterSpec,
     Scale,
     ScaleRegister,
     SerialDefaults,
     Source,
 )
-from edge.registers import Encoding, Layout, Order
 from edge.tables import (
     ExampleTable,
-    Marker,
     ModelTable,
-    PlaceTable,
     RegisterPatch,
     RegisterTable,
     ScaleTable,
@@ -45,7 +40,6 @@ from metering.errors import ConfigError, Problem
 from metering.quantities import VOCABULARY, Kind
 
 _FOLDER = Path(__file__).parent / "profiles"
-_FUNCTIONS = {"holding": Function.HOLDING, "input": Function.INPUT}
 # Signed by the direction of flow; power factor only where the table says so (see edge.decode).
 _DIRECTED = frozenset(
     {
@@ -107,17 +101,33 @@ def load(name: str) -> Profile:
     return _load(find(name))
 
 
+def problems_with(name: str, patches: Mapping[str, RegisterPatch]) -> tuple[tuple[str, str], ...]:
+    """Give what is wrong with a gateway's overrides: the quantity and the message.
+
+    Raises:
+        UnknownModel: with the nearest ids or names.
+    """
+    merged = _merged(_table(find(name)), patches)
+    return tuple((str(place[1]), text) for place, text in merged.problems() if place[0] == "registers")
+
+
 def load_with(name: str, patches: Mapping[str, RegisterPatch]) -> Profile:
     """Give a model with some quantities overridden, added or left out.
 
     Raises:
         UnknownModel: with the nearest ids or names.
-        ConfigError: when the result is no complete table; places are those of the catalogue's file.
+        ConfigError: when `problems_with` has any.
     """
     model = find(name)
     if not patches:
         return _load(model)
-    table = _table(model)
+    broken = problems_with(model, patches)
+    if broken:
+        raise ConfigError([Problem(model, 0, 0, f"{quantity}: {text}") for quantity, text in broken])
+    return _build(model, _merged(_table(model), patches))
+
+
+def _merged(table: ModelTable, patches: Mapping[str, RegisterPatch]) -> ModelTable:
     registers = dict(table.registers)
     for quantity, patch in patches.items():
         if patch.skip:
@@ -125,13 +135,10 @@ def load_with(name: str, patches: Mapping[str, RegisterPatch]) -> Profile:
             continue
         before = registers.get(quantity, RegisterTable())
         registers[quantity] = before.model_copy(update=patch.model_dump(exclude_unset=True))
+    # Examples and limits speak of the table as it was; those of quantities left out would be dangling.
     examples = tuple(example for example in table.examples if example.values.keys() <= registers.keys())
     plausible = {name: limits for name, limits in table.plausible.items() if name in registers}
-    merged = table.model_copy(update={"registers": registers, "examples": examples, "plausible": plausible})
-    broken = [Problem(model, 0, 0, text) for _, text in merged.problems()]
-    if broken:
-        raise ConfigError(broken)
-    return _build(model, merged)
+    return table.model_copy(update={"registers": registers, "examples": examples, "plausible": plausible})
 
 
 @cache
@@ -160,31 +167,29 @@ def _plain(name: str) -> str:
 
 
 def _build(model: str, table: ModelTable) -> Profile:
-    try:
-        return Profile(
-            model=model,
-            maker=table.maker,
-            names=table.names,
-            medium=table.medium,
-            sources=tuple(Source(s.title, s.version, s.place) for s in table.sources),
-            agreeing=table.agreeing,
-            examples=tuple(_example(table, example) for example in table.examples),
-            registers=tuple(_spec(table, name, register) for name, register in table.registers.items()),
-            hash=_hash(table),
-            strides=tuple(
-                (name, register.stride) for name, register in table.registers.items() if register.stride
-            ),
-            channels=table.channels,
-            max_registers=table.max_registers,
-            answer_delay_s=table.answer_delay_s,
-            identity=_maybe_identity(table),
-            plausible=tuple(Plausible(name, low, high) for name, (low, high) in table.plausible.items()),
-            serial_number=None if table.serial_number is None else _place(table, table.serial_number),
-            serial=_maybe_serial(table),
-            notes=table.notes,
-        )
-    except ValueError as error:
-        raise ConfigError([Problem(str(_FOLDER / f"{model}.yaml"), 0, 0, str(error))]) from error
+    """Turn a table without problems into a profile; nothing can fail any more."""
+    return Profile(
+        model=model,
+        maker=table.maker,
+        names=table.names,
+        medium=table.medium,
+        sources=tuple(Source(s.title, s.version, s.place) for s in table.sources),
+        agreeing=table.agreeing,
+        examples=tuple(_example(table, example) for example in table.examples),
+        registers=tuple(_spec(table, name, register) for name, register in table.registers.items()),
+        hash=_hash(table),
+        strides=tuple(
+            (name, register.stride) for name, register in table.registers.items() if register.stride
+        ),
+        channels=table.channels,
+        max_registers=table.max_registers,
+        answer_delay_s=table.answer_delay_s,
+        identity=_maybe_identity(table),
+        plausible=tuple(Plausible(name, low, high) for name, (low, high) in table.plausible.items()),
+        serial_number=None if table.serial_number is None else table.place_of(table.serial_number),
+        serial=_maybe_serial(table),
+        notes=table.notes,
+    )
 
 
 def _hash(table: ModelTable) -> str:
@@ -198,7 +203,7 @@ def _spec(table: ModelTable, quantity: str, register: RegisterTable) -> Register
     is_counter = known.is_counter if known else register.kind is Kind.COUNTER
     return RegisterSpec(
         quantity=quantity,
-        register=_register(table, register),
+        register=table.register_of(register),
         scale=Scale(
             Fraction(register.scale if register.scale is not None else 1),
             tuple(_scale_register(table, table.scales[name]) for name in register.scaled_by or ()),
@@ -211,45 +216,14 @@ def _spec(table: ModelTable, quantity: str, register: RegisterTable) -> Register
     )
 
 
-def _register(table: ModelTable, register: RegisterTable) -> Register:
-    encoding = register.type or table.defaults.type
-    if encoding is None or register.address is None:
-        raise ValueError("a register needs an address and a type")
-    word_order = register.word_order or table.defaults.word_order
-    byte_order = register.byte_order or table.defaults.byte_order
-    markers = table.defaults.invalid if register.invalid is None else register.invalid
-    plain = Layout(encoding, word_order, byte_order)
-    layout = Layout(encoding, word_order, byte_order, invalid=tuple(_marker(plain, m) for m in markers))
-    return Register(_FUNCTIONS[register.function or table.defaults.function], register.address, layout)
-
-
-def _marker(layout: Layout, marker: Marker) -> int:
-    if isinstance(marker, int):
-        return marker
-    forms = {"all-ones": layout.all_ones, "signed-max": layout.signed_max, "signed-min": layout.signed_min}
-    return forms[marker]()
-
-
-def _place(table: ModelTable, place: PlaceTable) -> Register:
-    # Text stands in the order of its characters, whatever the numbers beside it do.
-    is_text = place.type is Encoding.TEXT
-    layout = Layout(
-        place.type,
-        place.word_order or (Order.BIG if is_text else table.defaults.word_order),
-        place.byte_order or (Order.BIG if is_text else table.defaults.byte_order),
-        place.length,
-    )
-    return Register(_FUNCTIONS[place.function or table.defaults.function], place.address, layout)
-
-
 def _scale_register(table: ModelTable, scale: ScaleTable) -> ScaleRegister:
     factors = tuple((code, Fraction(factor)) for code, factor in sorted(scale.table.items()))
-    return ScaleRegister(_place(table, scale), factors)
+    return ScaleRegister(table.place_of(scale), factors)
 
 
 def _maybe_identity(table: ModelTable) -> Identity | None:
     found = table.identity
-    return None if found is None else Identity(_place(table, found), found.expected)
+    return None if found is None else Identity(table.place_of(found), found.expected)
 
 
 def _maybe_serial(table: ModelTable) -> SerialDefaults | None:
@@ -259,7 +233,7 @@ def _maybe_serial(table: ModelTable) -> SerialDefaults | None:
 
 def _example(table: ModelTable, example: ExampleTable) -> Example:
     blocks = tuple(
-        (_FUNCTIONS[block.function or table.defaults.function], block.address, bytes.fromhex(block.bytes))
+        (table.function_of(block.function), block.address, bytes.fromhex(block.bytes))
         for block in example.blocks
     )
     return Example(example.evidence, example.note, blocks, tuple(example.values.items()), example.channel)

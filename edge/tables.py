@@ -5,16 +5,20 @@ it into the frozen `Profile`. Numbers may be written as 0x48; decimals are exact
 means is said once, at the types in `edge.profile`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
+from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from edge.profile import Evidence, PollClass
-from edge.registers import Encoding, Order
+from edge.profile import Evidence, Function, PollClass, Register
+from edge.registers import Encoding, Layout, Order
 from metering.config import Location, Model, did_you_mean
 from metering.quantities import VOCABULARY, Kind, Medium
+
+_FUNCTIONS = {"holding": Function.HOLDING, "input": Function.INPUT}
 
 Address = Annotated[int, Field(ge=0, le=65535)]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -164,34 +168,96 @@ class ModelTable(Model):
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what only the whole table can tell."""
         for quantity, register in self.registers.items():
-            here: Location = ("registers", quantity)
-            yield from ((here, text) for text in self._register_problems(quantity, register))
-        for number, example in enumerate(self.examples):
-            for quantity in example.values:
-                if quantity not in self.registers:
-                    hint = did_you_mean(quantity, self.registers)
-                    yield (
-                        ("examples", number, "values", quantity),
-                        f"{quantity!r} is no register of this model{hint}",
-                    )
-        for quantity in self.plausible:
+            texts = chain(
+                self._quantity_problems(quantity, register),
+                self._reference_problems(register),
+                _misfit(partial(self.register_of, register)),
+            )
+            yield from ((("registers", quantity), text) for text in texts)
+        for here, quantity in self._mentions():
             if quantity not in self.registers:
-                yield ("plausible", quantity), f"{quantity!r} is no register of this model"
+                hint = did_you_mean(quantity, self.registers)
+                yield here, f"{quantity!r} is no register of this model{hint}"
+        for here, place in self._places():
+            yield from ((here, text) for text in _misfit(partial(self.place_of, place)))
 
-    def _register_problems(self, quantity: str, register: RegisterTable) -> Iterator[str]:
+    def _quantity_problems(self, quantity: str, register: RegisterTable) -> Iterator[str]:
         known = VOCABULARY.get(quantity)
         if known is None and register.kind is None:
             hint = did_you_mean(quantity, VOCABULARY)
             yield f"unknown quantity {quantity!r}{hint}; a park's own needs its kind"
         if known is not None and self.medium not in known.media:
             yield f"{quantity} is not a quantity of {self.medium}"
-        encoding = register.type or self.defaults.type
-        if register.address is None or encoding is None:
-            yield "a register needs an address and a type"
-        if encoding is Encoding.TEXT:
+        if (register.type or self.defaults.type) is Encoding.TEXT:
             yield "a quantity is a number, not text"
+
+    def _reference_problems(self, register: RegisterTable) -> Iterator[str]:
         for name in register.scaled_by or ():
             if name not in self.scales:
                 yield f"no scale register {name!r}{did_you_mean(name, self.scales)}"
         if self.channels > 1 and not register.stride:
             yield "a model with channels needs a stride for each register"
+
+    def _mentions(self) -> Iterator[tuple[Location, str]]:
+        """Yield every place that speaks of a quantity by name."""
+        yield from ((("plausible", quantity), quantity) for quantity in self.plausible)
+        for number, example in enumerate(self.examples):
+            yield from ((("examples", number, "values", quantity), quantity) for quantity in example.values)
+
+    def _places(self) -> Iterator[tuple[Location, PlaceTable]]:
+        yield from ((("scales", name), scale) for name, scale in self.scales.items())
+        if self.identity is not None:
+            yield ("identity",), self.identity
+        if self.serial_number is not None:
+            yield ("serial_number",), self.serial_number
+
+    def register_of(self, register: RegisterTable) -> Register:
+        """Give where a quantity lies, with the table's defaults.
+
+        Raises:
+            ValueError: when address or type are missing, or the parts do not fit together.
+        """
+        encoding = register.type or self.defaults.type
+        if encoding is None or register.address is None:
+            raise ValueError("a register needs an address and a type")
+        word_order = register.word_order or self.defaults.word_order
+        byte_order = register.byte_order or self.defaults.byte_order
+        markers = self.defaults.invalid if register.invalid is None else register.invalid
+        plain = Layout(encoding, word_order, byte_order)
+        layout = Layout(encoding, word_order, byte_order, invalid=tuple(_marker(plain, m) for m in markers))
+        return Register(self.function_of(register.function), register.address, layout)
+
+    def place_of(self, place: PlaceTable) -> Register:
+        """Give where a register beside the quantities lies, with the table's defaults.
+
+        Raises:
+            ValueError: when the parts do not fit together.
+        """
+        # Text stands in the order of its characters, whatever the numbers beside it do.
+        is_text = place.type is Encoding.TEXT
+        layout = Layout(
+            place.type,
+            place.word_order or (Order.BIG if is_text else self.defaults.word_order),
+            place.byte_order or (Order.BIG if is_text else self.defaults.byte_order),
+            place.length,
+        )
+        return Register(self.function_of(place.function), place.address, layout)
+
+    def function_of(self, name: FunctionName | None) -> Function:
+        """Give the Modbus function by its name, or the table's default."""
+        return _FUNCTIONS[name or self.defaults.function]
+
+
+def _misfit(make: Callable[[], Register]) -> Iterator[str]:
+    """Yield why parts do not make a register, if they do not."""
+    try:
+        make()
+    except ValueError as error:
+        yield str(error)
+
+
+def _marker(layout: Layout, marker: Marker) -> int:
+    if isinstance(marker, int):
+        return marker
+    forms = {"all-ones": layout.all_ones, "signed-max": layout.signed_max, "signed-min": layout.signed_min}
+    return forms[marker]()

@@ -225,8 +225,8 @@ def test_overrides_that_make_no_sense_are_all_told() -> None:
     with pytest.raises(ConfigError) as caught:
         catalogue.load_with("sdm630", patches)
 
-    texts = [problem.message for problem in caught.value.problems]
-    assert len(texts) == 3
+    assert {quantity for quantity, _ in catalogue.problems_with("sdm630", patches)} == patches.keys()
+    assert len(caught.value.problems) == 3
     assert "unknown quantity 'active_powr_w'; did you mean 'active_power_w'" in str(caught.value)
     assert "volume_l is not a quantity of electricity" in str(caught.value)
     assert "no scale register 'nothing'" in str(caught.value)
@@ -256,6 +256,26 @@ def test_a_broken_table_tells_every_problem_with_its_place(tmp_path: Path) -> No
     places = {(problem.line, problem.column) for problem in caught.value.problems}
     assert {(5, 22), (7, 14), (8, 23), (8, 37), (10, 16)} <= places
     assert "unknown key 'adress'; did you mean 'address'" in str(caught.value)
+
+
+def test_a_table_whose_parts_do_not_fit_tells_where(tmp_path: Path) -> None:
+    text = (Path(catalogue.__file__).parent / "profiles" / "arad-octave.yaml").read_text(encoding="utf-8")
+    broken = text.replace("{address: 0x29,", "{address: 65535,").replace(
+        "type: text, length: 16", "type: text"
+    )
+    broken = broken.replace("scaled_by: [flow_unit]", "scaled_by: [flow_units]")
+    file = tmp_path / "arad-octave.yaml"
+    file.write_text(broken, encoding="utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(file, ModelTable)
+
+    assert [problem.message for problem in caught.value.problems] == [
+        "a length in registers is given for text, and only for text",
+        "no scale register 'flow_units'; did you mean 'flow_unit'?",
+        "registers 65535..65538 are not all addresses",
+    ]
+    assert all(problem.line for problem in caught.value.problems)
 
 
 def test_the_documentation_lists_every_model_as_it_is() -> None:
