@@ -22,16 +22,8 @@ from typing import Self
 
 from ingest.append_file import AppendFile, make_folder
 from ingest.errors import JournalError, JournalLocked
-from ingest.segments import (
-    HEADER,
-    Frame,
-    Record,
-    encode_frame,
-    good_size_bytes,
-    is_ours,
-    maybe_frame_at,
-    scan,
-)
+from ingest.journal_reader import JournalReader, Place, SegmentName
+from ingest.segments import HEADER, Record, encode_frame, good_size_bytes, is_ours
 from metering.topics import GatewayTopic, maybe_parse
 
 __all__ = ["Journal", "JournalReader", "Place", "Record", "SegmentName"]
