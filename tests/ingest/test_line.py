@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulators.servers import Influx
 
 from ingest.config import Flavour, StoreConfig
 from ingest.line import RowEncoder, encode_point
 from ingest.store import Store, open_store
+from simulators.servers import Influx
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def store(shared_influx: Influx) -> Store:
 _NAMES = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\"), min_size=1, max_size=12
 ).filter(lambda text: text != "time")
-_TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), max_size=20)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=20)
 _MEASUREMENTS = (f"m{i}" for i in itertools.count())
 
 
