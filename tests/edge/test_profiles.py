@@ -215,6 +215,14 @@ def test_overrides_add_and_leave_out() -> None:
     assert not pressure.is_counter
 
 
+def test_the_other_counters_of_the_wm3m4_are_one_override_away() -> None:
+    patch = RegisterPatch.model_validate({"address": 406, "scaled_by": ["other_import_exponent"]})
+
+    other = catalogue.load_with("wm3m4", {"energy_import_wh": patch})
+
+    assert [register.address for register in other.setup_registers] == [401, 415]
+
+
 def test_overrides_that_make_no_sense_are_all_told() -> None:
     patches = {
         "active_powr_w": RegisterPatch.model_validate({"address": 1}),
