@@ -41,7 +41,7 @@ def command(
 
     \b
     Example:
-      zonewise-dashboards verify --url http://127.0.0.1:8086 --park parks/demo.yaml
+      zonewise-dashboards verify --park parks --url http://127.0.0.1:8086
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     config = StoreConfig(
         flavour=Flavour(int(flavour)),

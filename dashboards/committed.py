@@ -1,0 +1,20 @@
+"""The dashboards that are committed, for review and for import by hand: the demo park's, in every language.
+
+`make generate` writes them again; a test asserts that they are current.
+"""
+
+from dashboards.boards import dashboard_files
+from dashboards.site import Site
+from dashboards.texts import languages, load_texts
+
+#: As in `simulators/parks/demo/park.yaml`; a test compares.
+DEMO = Site(park="demo", name="Demo park", timezone="Europe/Ljubljana")
+
+
+def committed_files() -> dict[str, str]:
+    """Give the text of every committed dashboard by its path in the project."""
+    return {
+        f"dashboards/generated/{language}/{name}": text
+        for language in languages()
+        for name, text in dashboard_files(DEMO, load_texts(language)).items()
+    }

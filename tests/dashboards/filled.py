@@ -1,0 +1,100 @@
+"""A park's databases filled by hand, as docs/schema.md describes them, on a real InfluxDB.
+
+Independent of ingest's rollup on purpose: the dashboards are tested against the documented schema here, and
+against what the programs write in the demo (`zonewise-dashboards verify`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dashboards.site import Site
+from ingest.line import encode_point
+from ingest.store import Store
+from metering import series
+from metering.series import GroupField, IntervalQuality, Level, MemberLevel, coverage_field, quality_field
+from metering.status import COUNTERS
+
+ZONES = ("hall-a", "hall-b")
+METERS = {"hall-a": ("a-main", "a-water"), "hall-b": ("b-main", "b-water")}
+GATEWAYS = ("gw-1", "gw-2")
+DAYS = 3
+USE_WH = 1000.0
+USE_L = 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class FilledPark:
+    """A park whose databases end at `now`."""
+
+    site: Site
+    store: Store
+    url: str
+    now: datetime
+
+
+def instants(now: datetime, span: timedelta, step: timedelta) -> Iterator[int]:
+    moment = now - span
+    while moment < now:
+        yield int(moment.timestamp() * 1000)
+        moment += step
+
+
+def rollup_lines(park: str, now: datetime) -> Iterator[bytes]:
+    for at in instants(now, timedelta(days=DAYS), timedelta(minutes=15)):
+        yield from slot_lines(park, at)
+    for at in instants(now, timedelta(hours=1), timedelta(seconds=10)):
+        for zone in ZONES:
+            fields = {"power": 4e3, "power_coverage": 1.0, "flow": 1.0, "flow_coverage": 1.0}
+            yield encode_point(series.GROUP_LIVE, group_tags(park, Level.ZONE, zone), fields, at)
+    for at in instants(now, timedelta(hours=24), timedelta(seconds=30)):
+        for gateway in GATEWAYS:
+            yield encode_point(
+                series.GATEWAY_STATUS, (("gateway", gateway), ("park", park)), gateway_fields(at), at
+            )
+
+
+def gateway_fields(at: int) -> dict[str, int]:
+    counters = dict.fromkeys(COUNTERS, 0)
+    rows = {"read": at // 1000, "stored": at // 1000 - 5, "quarantined": 0, "held": 5, "dropped": 0}
+    return {**counters, **rows, "online": 1}
+
+
+def slot_lines(park: str, at: int) -> Iterator[bytes]:
+    groups = [(Level.PARK, park), *((Level.ZONE, zone) for zone in ZONES)]
+    for level, group in groups:
+        fields: dict[str, float | int] = {}
+        for name in GroupField:
+            fields[name] = USE_L if name.endswith("_l") else USE_WH
+            fields[quality_field(name)] = IntervalQuality.MEASURED.value
+            fields[coverage_field(name)] = 1.0
+        yield encode_point(series.GROUP_15M, group_tags(park, level, group), fields, at)
+    for zone, meters in METERS.items():
+        for meter in meters:
+            yield from meter_lines(park, zone, meter, at)
+
+
+def meter_lines(park: str, zone: str, meter: str, at: int) -> Iterator[bytes]:
+    fields: dict[str, float | int] = {}
+    for name in ("volume_l",) if meter.endswith("water") else ("energy_import_wh", "energy_export_wh"):
+        fields |= {name: USE_WH, quality_field(name): 0, coverage_field(name): 1.0}
+    yield encode_point(series.METER_15M, (("meter", meter), ("park", park)), fields, at)
+    for level, group in ((MemberLevel.ZONE, zone), (MemberLevel.GATEWAY, GATEWAYS[0])):
+        tags = (("group", group), ("level", str(level)), ("meter", meter), ("park", park))
+        yield encode_point(series.MEMBER, tags, {"id": meter}, at)
+
+
+def raw_lines(park: str, now: datetime) -> Iterator[bytes]:
+    for at in instants(now, timedelta(hours=2), timedelta(seconds=60)):
+        for meters in METERS.values():
+            for meter in meters:
+                tags = (("meter", meter), ("park", park))
+                if meter.endswith("water"):
+                    yield encode_point("water", tags, {"quality": 0, "volume_l": 1e6}, at)
+                else:
+                    fields = {"quality": 0, "active_power_w": 2e3, "energy_import_wh": 1e6}
+                    yield encode_point("electricity", tags, fields, at)
+
+
+def group_tags(park: str, level: Level, group: str) -> tuple[tuple[str, str], ...]:
+    return (("group", group), ("level", str(level)), ("park", park))

@@ -1,0 +1,247 @@
+"""The dashboards as a reader and Grafana meet them: every panel named, placed, bound and explained."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.boards import boards, dashboard_files
+from dashboards.committed import DEMO, committed_files
+from dashboards.panel import GRID_WIDTH, Board, Column, Panel, Section, View
+from dashboards.queries import Query
+from dashboards.site import UID_LENGTH, Site, Source, to_site, uid
+from dashboards.texts import Texts, languages, load_texts
+from dashboards.units import GRAFANA_UNIT
+from metering.park_file import load_park
+from metering.quantities import Unit
+
+ROOT = Path(__file__).parents[2]
+DEMO_PARK = ROOT / "simulators/parks/demo/park.yaml"
+Json = dict[str, Any]
+DASHBOARDS = {name: json.loads(text) for name, text in dashboard_files(DEMO, load_texts("en")).items()}
+
+
+def panels(dashboard: Json) -> Iterator[Json]:
+    yield from (panel for panel in dashboard["panels"] if panel["type"] != "row")
+
+
+def texts_of(dashboard: Json) -> Iterator[str]:
+    """Every query text: of panels and of variables."""
+    yield from (target["query"] for panel in panels(dashboard) for target in panel["targets"])
+    yield from (variable["query"] for variable in dashboard["templating"]["list"])
+
+
+@pytest.fixture(params=sorted(DASHBOARDS))
+def dashboard(request: pytest.FixtureRequest) -> Json:
+    found: Json = DASHBOARDS[request.param]
+    return found
+
+
+def test_committed_dashboards_are_current() -> None:
+    stale = [path for path, text in committed_files().items() if (ROOT / path).read_text("utf-8") != text]
+
+    assert stale == [], "run: make generate"
+
+
+def test_nothing_else_is_committed() -> None:
+    found = {str(path.relative_to(ROOT)) for path in (ROOT / "dashboards/generated").rglob("*.json")}
+
+    assert found == set(committed_files())
+
+
+@pytest.mark.skipif(not DEMO_PARK.is_file(), reason="the demo park is not described yet")
+def test_the_committed_park_is_the_demo_park() -> None:
+    assert to_site(load_park(DEMO_PARK)) == DEMO
+
+
+def test_what_grafana_requires_is_there(dashboard: Json) -> None:
+    assert dashboard["schemaVersion"] >= 39
+    assert "id" not in dashboard, "ids are Grafana's own, per installation"
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", dashboard["uid"])
+    assert dashboard["title"]
+    assert dashboard["timezone"] == DEMO.timezone
+
+
+def test_every_panel_says_what_it_is(dashboard: Json) -> None:
+    for panel in panels(dashboard):
+        assert panel["title"], panel["id"]
+        assert len(panel["description"]) > 20, panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["targets"], panel["title"]
+
+
+def test_every_query_has_the_data_source_of_its_panel(dashboard: Json) -> None:
+    known = {DEMO.source_uid(source) for source in Source}
+    for panel in panels(dashboard):
+        source = panel["datasource"]
+        assert source["type"] == "influxdb"
+        assert source["uid"] in known
+        assert {json.dumps(target["datasource"]) for target in panel["targets"]} == {json.dumps(source)}
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(set(refs)) == len(refs)
+
+
+def test_panel_ids_are_unique_and_positive(dashboard: Json) -> None:
+    ids = [panel["id"] for panel in dashboard["panels"]]
+
+    assert len(set(ids)) == len(ids)
+    assert min(ids) > 0
+
+
+def test_panels_lie_on_the_grid_and_never_overlap(dashboard: Json) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= GRID_WIDTH
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert taken.setdefault((x, y), panel["title"]) == panel["title"]
+
+
+def test_variables_are_defined_and_used(dashboard: Json) -> None:
+    defined = {variable["name"] for variable in dashboard["templating"]["list"]}
+    used = {
+        name
+        for text in texts_of(dashboard)
+        for name in re.findall(r"\$(\w+)", text)
+        if not name.startswith("__")
+    }
+
+    assert used - {"timeFilter"} == defined
+
+
+def test_legends_name_tags_that_their_query_groups_by(dashboard: Json) -> None:
+    for panel in panels(dashboard):
+        for target in panel["targets"]:
+            for tag in re.findall(r"\$tag_(\w+)", target.get("alias", "")):
+                assert f'"{tag}"' in target["query"].partition("GROUP BY")[2], panel["title"]
+
+
+def test_queries_run_on_every_flavour(dashboard: Json) -> None:
+    """Unqualified measurement names, and nothing that 2.x or 3 lack."""
+    for text in texts_of(dashboard):
+        assert not re.search(r'FROM "[^"]+"\.', text), text
+        assert not re.search(r"\b(INTO|SLIMIT|SOFFSET|sample\(|holt_winters)", text), text
+
+
+def test_figures_come_from_intervals_not_from_counters(dashboard: Json) -> None:
+    """A counter differenced in a query turns a gap into a peak; totals of gateways are diagnostics."""
+    differenced = [text for text in texts_of(dashboard) if "difference(" in text or "derivative(" in text]
+
+    assert all('FROM "gateway_status"' in text for text in differenced)
+
+
+def test_panel_over_quarter_hours_never_asks_for_finer_steps(dashboard: Json) -> None:
+    for panel in panels(dashboard):
+        if any(
+            "_15m" in target["query"] and "time($__interval)" in target["query"]
+            for target in panel["targets"]
+        ):
+            assert panel["interval"] in {"15m", "1d"}, panel["title"]
+
+
+def test_daily_figures_follow_the_local_day() -> None:
+    for text in texts_of(DASHBOARDS["zones.json"]):
+        if "time(1d)" in text or "time($bin)" in text:
+            assert text.endswith("tz('Europe/Ljubljana')"), text
+
+
+def test_dashboards_link_to_each_other() -> None:
+    uids = {dashboard["uid"] for dashboard in DASHBOARDS.values()}
+    linked = {link["url"].removeprefix("/d/") for one in DASHBOARDS.values() for link in one["links"]}
+
+    assert linked == uids
+
+
+def test_an_id_cannot_stand_twice() -> None:
+    panel = Panel(1, "demand", View.LINES, "watt", (Query(Source.ROLLUP, "SELECT 1"),))
+
+    with pytest.raises(ValueError, match="stands twice"):
+        Board("b", "now-1h", "1m", "c", (Section(1, "peaks", (panel,)),), ())
+
+
+def test_a_panel_has_one_data_source() -> None:
+    mixed = (Query(Source.ROLLUP, "SELECT 1"), Query(Source.RAW, "SELECT 1"))
+
+    with pytest.raises(ValueError, match="one data source"):
+        Panel(1, "demand", View.LINES, "watt", mixed)
+
+
+def test_only_tables_have_columns() -> None:
+    query = Query(Source.ROLLUP, "SELECT 1")
+
+    with pytest.raises(ValueError, match="columns"):
+        Panel(1, "demand", View.LINES, "watt", (query,), columns=(Column("meter"),))
+
+
+@pytest.mark.parametrize("park", ["a", "demo", "x" * 32])
+@pytest.mark.parametrize("what", ["raw", "rollup", "park", "zones", "health-sl"])
+def test_uids_fit_grafana(park: str, what: str) -> None:
+    assert len(uid(park, what)) <= UID_LENGTH
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", uid(park, what))
+
+
+def test_uids_of_long_park_names_stay_apart() -> None:
+    one, two = "industrial-park-of-the-valley-01", "industrial-park-of-the-valley-02"
+
+    assert uid(one, "rollup") != uid(two, "rollup")
+
+
+def test_uids_never_change() -> None:
+    """Links, alerts and permissions hang on them."""
+    assert [uid("demo", "rollup"), uid("x" * 32, "rollup")] == [
+        "zonewise-demo-rollup",
+        "zonewise-xxxxxxxxxxxxxxxxx-c62e46-rollup",
+    ]
+
+
+def test_two_parks_share_nothing() -> None:
+    other = Site("other", "Other park", "Europe/Vienna")
+    text = "".join(dashboard_files(other, load_texts("en")).values())
+
+    assert "zonewise-demo" not in text
+    assert "zonewise-other-rollup" in text
+
+
+def test_every_unit_has_a_grafana_unit() -> None:
+    assert set(GRAFANA_UNIT) == set(Unit)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_a_catalogue_has_every_text_and_no_other(language: str) -> None:
+    texts = load_texts(language)
+    all_boards = boards(DEMO)
+    all_panels = [panel for board in all_boards for panel in board.panels]
+
+    assert texts.language == language
+    assert set(texts.boards) == {board.key for board in all_boards}
+    assert set(texts.sections) == {section.key for board in all_boards for section in board.sections}
+    assert set(texts.panels) == {panel.key for panel in all_panels}
+    assert set(texts.columns) == {column.name for panel in all_panels for column in panel.columns}
+    assert set(texts.legends) == {
+        query.legend
+        for panel in all_panels
+        for query in panel.queries
+        if query.legend.strip("$") == query.legend != ""
+    }
+    assert texts.variables.keys() == variable_names(all_boards)
+
+
+def variable_names(all_boards: tuple[Board, ...]) -> set[str]:
+    variables = {variable.name for board in all_boards for variable in board.variables}
+    return variables | {choice.name for board in all_boards for choice in board.choices}
+
+
+def test_another_language_changes_words_and_uids_only() -> None:
+    """Same panels under the same ids, so that links and alerts hold."""
+    english = load_texts("en")
+    slovenian = Texts.model_validate({**english.model_dump(), "language": "sl"})
+    files = dashboard_files(DEMO, slovenian)
+
+    assert json.loads(files["zones.json"])["uid"] == "zonewise-demo-zones-sl"
+    assert [panel["id"] for panel in json.loads(files["zones.json"])["panels"]] == [
+        panel["id"] for panel in DASHBOARDS["zones.json"]["panels"]
+    ]

@@ -1,0 +1,99 @@
+"""Every panel's query on a real InfluxDB: a dashboard that shows nothing is a fault."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dashboards.boards import boards
+from dashboards.site import Site
+from dashboards.verify import table, verify
+from tests.dashboards.filled import FilledPark
+
+pytestmark = pytest.mark.servers
+PARK_YAML = """
+park: test-park
+name: Test park
+timezone: Europe/Ljubljana
+zones: {hall-a: {name: Hall A}, hall-b: {name: Hall B}}
+meters: {a-main: {medium: electricity, place: hall-a}}
+"""
+
+
+def test_every_query_gives_series_with_values(filled_park: FilledPark) -> None:
+    checks = [
+        check
+        for board in boards(filled_park.site)
+        for check in verify(board, filled_park.site, filled_park.store, now=filled_park.now)
+    ]
+
+    assert [check for check in checks if not check.is_good] == [], table(checks)
+    assert len(checks) > 50
+
+
+def test_an_empty_store_is_told_panel_by_panel(filled_park: FilledPark) -> None:
+    """The same park a year earlier."""
+    board = boards(filled_park.site)[0]
+    checks = list(
+        verify(board, filled_park.site, filled_park.store, now=filled_park.now - timedelta(days=365))
+    )
+
+    bad = {check.name for check in checks if not check.is_good}
+    assert {"power-now", "energy-use", "meter-power"} <= bad
+    assert "EMPTY" in table(checks)
+
+
+def test_a_missing_database_is_a_problem_not_a_crash(filled_park: FilledPark) -> None:
+    site = Site("nobody", "Nobody", "UTC")
+
+    checks = list(verify(boards(site)[1], site, filled_park.store, now=filled_park.now))
+
+    assert all("database not found" in check.problem for check in checks)
+
+
+def test_nothing_is_expected_of_today_just_after_midnight(filled_park: FilledPark) -> None:
+    at_ten_past = filled_park.now.replace(hour=23, minute=10) - timedelta(days=365)
+    site = Site("test-park", "Test park", "Etc/GMT-1")
+
+    checks = {
+        check.name: check for check in verify(boards(site)[0], site, filled_park.store, now=at_ten_past)
+    }
+
+    assert checks["energy-today"].is_good
+    assert not checks["energy-yesterday"].is_good
+
+
+def test_the_command_prints_a_table_and_its_exit_code_tells(filled_park: FilledPark, tmp_path: Path) -> None:
+    """Run at the real time, when the filled data are partly hours old: only the form is tested."""
+    park = tmp_path / "park.yaml"
+    park.write_text(PARK_YAML, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "dashboards", "verify", "--park", park, "--url", filled_park.url],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode in {0, 1}, done.stderr
+    assert "energy-use" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_the_command_lists_what_is_wrong_with_its_options(tmp_path: Path) -> None:
+    park = tmp_path / "park.yaml"
+    park.write_text(PARK_YAML, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "dashboards", "verify", "--park", park, "--flavour", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "token" in done.stderr
+    assert "org" in done.stderr
+    assert "Traceback" not in done.stderr
