@@ -86,13 +86,13 @@ class MeterFile(Model):
     """One device on a bus: a meter with an id, or several channels with an id each."""
 
     model: str = Field(description="Id or name in the catalogue: zonewise-edge profiles")
-    bus: str
+    bus: str = Field(description="Name of a bus")
     address: int = Field(ge=1, le=_DIRECT_TCP_ADDRESS, description="Modbus unit id, 1 to 247")
     id: MeterId | None = None
     channels: dict[int, MeterId] | None = Field(
         default=None, description="Channel number and id, for models with several"
     )
-    poll_s: float = Field(default=10.0, ge=0.1, le=86400)
+    poll_s: float = Field(default=10.0, ge=0.1, le=86400, description="Poll period in seconds")
     ct: Ratio = Field(default=Fraction(1), description="Current transformers: 250/5")
     vt: Ratio = Field(default=Fraction(1), description="Voltage transformers: 20000/100")
     reversed: bool = Field(
@@ -164,8 +164,8 @@ class OutboxFile(Model):
 class GatewayFile(Model):
     """gateway.yaml."""
 
-    park: Annotated[str, Field(pattern=PARK_ID_PATTERN)]
-    gateway: Annotated[str, Field(pattern=GATEWAY_ID_PATTERN)]
+    park: Annotated[str, Field(pattern=PARK_ID_PATTERN, description="Id of the park")]
+    gateway: Annotated[str, Field(pattern=GATEWAY_ID_PATTERN, description="Id of this gateway in the park")]
     broker: Broker
     clock: Literal["ntp", "trusted"] = Field(
         default="ntp", description="ntp: rows wait until the clock is known; trusted: it is right"
@@ -174,8 +174,8 @@ class GatewayFile(Model):
         default=Address("127.0.0.1", 9101), description="Local pages; port 0: a free one"
     )
     outbox: OutboxFile = OutboxFile()
-    buses: Annotated[dict[str, BusFile], Field(min_length=1)]
-    meters: Annotated[tuple[MeterFile, ...], Field(min_length=1)]
+    buses: Annotated[dict[str, BusFile], Field(min_length=1, description="Physical lines, by a name")]
+    meters: Annotated[tuple[MeterFile, ...], Field(min_length=1, description="Devices on the lines")]
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what only the whole can tell."""

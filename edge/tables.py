@@ -54,20 +54,22 @@ class RegisterPatch(Model):
         kind: Gauge or counter, for quantities that only the park declares.
     """
 
-    function: FunctionName | None = None
-    address: Address | None = None
+    function: FunctionName | None = Field(default=None, description="Which table of registers to read")
+    address: Address | None = Field(default=None, description="First register, counted from 0 as on the wire")
     type: Encoding | None = None
     word_order: Order | None = None
     byte_order: Order | None = None
-    scale: ScaleFactor | None = None
-    scaled_by: tuple[str, ...] | None = None
-    step: Positive | None = None
-    modulus: Positive | None = None
-    invalid: tuple[Marker, ...] | None = None
+    scale: ScaleFactor | None = Field(default=None, description="Exact factor from raw to base unit")
+    scaled_by: tuple[str, ...] | None = Field(
+        default=None, description="Names of the model's scale registers that multiply it"
+    )
+    step: Positive | None = Field(default=None, description="Counters: smallest rise, raw")
+    modulus: Positive | None = Field(default=None, description="Counters: raw value that reads as 0 again")
+    invalid: tuple[Marker, ...] | None = Field(default=None, description="Raw values that mean no value")
     poll: PollClass | None = None
-    directed: bool | None = None
+    directed: bool | None = Field(default=None, description="Whether its sign turns with `reversed`")
     kind: Kind | None = None
-    skip: bool = False
+    skip: bool = Field(default=False, description="true: leave the quantity out")
 
 
 class RegisterTable(RegisterPatch):

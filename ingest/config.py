@@ -30,9 +30,9 @@ class StoreConfig(Model):
     """Where InfluxDB is, and who we are to it."""
 
     flavour: Flavour = Field(description="Major version of InfluxDB; 3 is experimental")
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    url: Annotated[str, Field(pattern=r"^https?://", description="Address of its HTTP API")]
     username: str | None = Field(default=None, description="Flavour 1 with authorisation switched on")
-    password_file: Path | None = None
+    password_file: Path | None = Field(default=None, description="File with the password")
     password_env: str | None = Field(default=None, description="Environment variable with the password")
     token_file: Path | None = Field(default=None, description="Flavours 2 and 3")
     token_env: str | None = Field(default=None, description="Environment variable with the token")
@@ -93,7 +93,9 @@ class JournalConfig(Model):
 class IngestConfig(Model):
     """ingest.yaml."""
 
-    instance: Annotated[str, Field(pattern=INSTANCE_PATTERN)] = "1"
+    instance: Annotated[str, Field(pattern=INSTANCE_PATTERN)] = Field(
+        default="1", description="Name of this process among several that serve the same parks"
+    )
     broker: Broker
     store: StoreConfig
     parks: Path = Field(description="Folder: every *.yaml in it describes a park")

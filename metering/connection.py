@@ -40,7 +40,7 @@ HttpAddress = Annotated[
 class Tls(Model):
     """TLS to the broker; without `ca_file` the system's authorities are trusted."""
 
-    ca_file: Path | None = None
+    ca_file: Path | None = Field(default=None, description="Authority that signed the broker's certificate")
     cert_file: Path | None = Field(default=None, description="Certificate of this client")
     key_file: Path | None = Field(default=None, description="Private key of this client")
 
@@ -58,9 +58,9 @@ class Tls(Model):
 class Broker(Model):
     """The MQTT broker, and who we are to it."""
 
-    host: str
-    port: int = Field(default=1883, ge=1, le=_MAX_PORT)
-    username: str | None = None
+    host: str = Field(description="Name or address of the broker")
+    port: int = Field(default=1883, ge=1, le=_MAX_PORT, description="Usually 1883, with TLS 8883")
+    username: str | None = Field(default=None, description="A gateway's is its id")
     password_file: Path | None = Field(default=None, description="File that holds the password")
     password_env: str | None = Field(default=None, description="Environment variable that holds it")
     tls: Tls | None = None

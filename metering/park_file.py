@@ -29,40 +29,44 @@ QuantityName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 class DatedEntry(Model):
     """What every dated table has in common."""
 
-    valid_from: datetime | date | None = None
-    valid_to: datetime | date | None = None
+    valid_from: datetime | date | None = Field(
+        default=None, description="First local day or instant; default: always"
+    )
+    valid_to: datetime | date | None = Field(
+        default=None, description="First local day or instant that no longer counts; default: for ever"
+    )
     source: str | None = Field(default=None, description="Where this is known from")
 
 
 class PlaceEntry(DatedEntry):
     """Zone, and perhaps building, of a meter."""
 
-    zone: MeterId
-    building: MeterId | None = None
+    zone: MeterId = Field(description="Id of a zone")
+    building: MeterId | None = Field(default=None, description="Id of a building")
 
 
 class TenantEntry(DatedEntry):
     """Tenant of a meter."""
 
-    tenant: MeterId
+    tenant: MeterId = Field(description="Id of a tenant")
 
 
 class GatewayEntry(DatedEntry):
     """Gateway that may deliver a meter's rows."""
 
-    gateway: GatewayId
+    gateway: GatewayId = Field(description="Id of a gateway")
 
 
 class FeederEntry(DatedEntry):
     """Meter directly upstream."""
 
-    fed_by: MeterId
+    fed_by: MeterId = Field(description="Id of a meter of the same medium")
 
 
 class NumberEntry(DatedEntry):
     """A number, such as an area in m2."""
 
-    value: float = Field(ge=0)
+    value: float = Field(ge=0, description="The number")
 
 
 def _as_entries(key: str) -> Callable[[object], object]:
@@ -74,61 +78,80 @@ def _as_entries(key: str) -> Callable[[object], object]:
     return expand
 
 
-Places = Annotated[tuple[PlaceEntry, ...], BeforeValidator(_as_entries("zone"))]
-Tenants = Annotated[tuple[TenantEntry, ...], BeforeValidator(_as_entries("tenant"))]
-Gateways = Annotated[tuple[GatewayEntry, ...], BeforeValidator(_as_entries("gateway"))]
-Feeders = Annotated[tuple[FeederEntry, ...], BeforeValidator(_as_entries("fed_by"))]
-Numbers = Annotated[tuple[NumberEntry, ...], BeforeValidator(_as_entries("value"))]
+Places = Annotated[
+    tuple[PlaceEntry, ...],
+    BeforeValidator(_as_entries("zone"), json_schema_input_type=MeterId | tuple[PlaceEntry, ...]),
+]
+Tenants = Annotated[
+    tuple[TenantEntry, ...],
+    BeforeValidator(_as_entries("tenant"), json_schema_input_type=MeterId | tuple[TenantEntry, ...]),
+]
+Gateways = Annotated[
+    tuple[GatewayEntry, ...],
+    BeforeValidator(_as_entries("gateway"), json_schema_input_type=GatewayId | tuple[GatewayEntry, ...]),
+]
+Feeders = Annotated[
+    tuple[FeederEntry, ...],
+    BeforeValidator(_as_entries("fed_by"), json_schema_input_type=MeterId | tuple[FeederEntry, ...]),
+]
+Numbers = Annotated[
+    tuple[NumberEntry, ...],
+    BeforeValidator(_as_entries("value"), json_schema_input_type=float | tuple[NumberEntry, ...]),
+]
 
 
 class GroupEntry(Model):
     """A zone, building or tenant."""
 
-    name: str
-    area_m2: Numbers = ()
-    people: Numbers = ()
-    output: Numbers = ()
+    name: str = Field(description="As people call it")
+    area_m2: Numbers = Field(default=(), description="Gross area in m2")
+    people: Numbers = Field(default=(), description="People who work there, full-time equivalents")
+    output: Numbers = Field(default=(), description="What is made there, a month, in a unit of your own")
 
 
 class BuildingEntry(GroupEntry):
     """A building and its zone."""
 
-    zone: MeterId
+    zone: MeterId = Field(description="Id of its zone")
 
 
 class MeterEntry(Model):
     """A measuring point."""
 
-    name: str | None = None
-    medium: Medium
-    role: Role = Role.USE
-    place: Places = ()
-    tenant: Tenants = ()
-    gateway: Gateways = ()
-    fed_by: Feeders = ()
+    name: str | None = Field(default=None, description="As people call it; default: its id")
+    medium: Medium = Field(description="What flows through it")
+    role: Role = Field(default=Role.USE, description="What the flow is for; decides its part in zone use")
+    place: Places = Field(default=(), description="Zone, and perhaps building; none: unassigned")
+    tenant: Tenants = Field(default=(), description="Who uses what it measures")
+    gateway: Gateways = Field(
+        default=(), description="Who may deliver its rows; none: the first gateway that announced it"
+    )
+    fed_by: Feeders = Field(default=(), description="Meter directly upstream; none: fed from outside")
 
 
 class QuantityEntry(Model):
     """A quantity that the park declares besides the product's."""
 
-    unit: Unit
-    kind: Kind
-    media: tuple[Medium, ...] = Field(min_length=1)
-    low: float
-    high: float
+    unit: Unit = Field(description="Unit of every value")
+    kind: Kind = Field(description="gauge: a value at an instant; counter: only ever rises")
+    media: tuple[Medium, ...] = Field(min_length=1, description="Media in which it makes sense")
+    low: float = Field(description="Lowest plausible value")
+    high: float = Field(description="Highest plausible value")
 
 
 class ParkDescription(Model):
     """A park description file."""
 
-    park: ParkId
-    name: str
+    park: ParkId = Field(description="Id: lower-case letters, digits, hyphens; at most 32")
+    name: str = Field(description="As people call it")
     timezone: str = Field(description="IANA name, such as Europe/Ljubljana")
-    zones: Mapping[MeterId, GroupEntry]
-    buildings: Mapping[MeterId, BuildingEntry] = Field(default_factory=dict)
-    tenants: Mapping[MeterId, GroupEntry] = Field(default_factory=dict)
-    quantities: Mapping[QuantityName, QuantityEntry] = Field(default_factory=dict)
-    meters: Mapping[MeterId, MeterEntry]
+    zones: Mapping[MeterId, GroupEntry] = Field(description="Zones by id")
+    buildings: Mapping[MeterId, BuildingEntry] = Field(default_factory=dict, description="Buildings by id")
+    tenants: Mapping[MeterId, GroupEntry] = Field(default_factory=dict, description="Tenants by id")
+    quantities: Mapping[QuantityName, QuantityEntry] = Field(
+        default_factory=dict, description="Quantities besides the product's, by name"
+    )
+    meters: Mapping[MeterId, MeterEntry] = Field(description="Measuring points by id")
 
     @field_validator("timezone")
     @classmethod

@@ -1,33 +1,43 @@
-"""Write again what is generated and committed. `--check` only says what is not current."""
+"""Write again what is generated and committed; with `--check`, only say what is not current."""
 
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from settings_page import settings_page
+
+from edge.gateway_file import GatewayFile
+from ingest.config import IngestConfig
 from metering.config import json_schema
 from metering.park_file import ParkDescription
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = ROOT / "docs" / "schema"
 
-
-#: Text per file, relative to the project.
+#: Text per file, relative to the project. Dashboards have a command of their own: zonewise-dashboards build.
 GENERATED: Mapping[str, Callable[[], str]] = {
+    "docs/schema/gateway.schema.json": lambda: json_schema(GatewayFile, title="gateway.yaml"),
+    "docs/schema/ingest.schema.json": lambda: json_schema(IngestConfig, title="ingest.yaml"),
+    "docs/settings.md": settings_page,
     "docs/schema/park.schema.json": lambda: json_schema(ParkDescription, title="park.yaml"),
 }
 
 
+def stale() -> list[str]:
+    """Give the files that are not current."""
+    return [name for name, text in GENERATED.items() if not _is_current(ROOT / name, text())]
+
+
 def main() -> int:
     """Write or check; gives the exit code."""
-    stale = [name for name, text in GENERATED.items() if not _is_current(ROOT / name, text())]
-    for name in stale:
-        if "--check" in sys.argv[1:]:
-            sys.stderr.write(f"{name} is not current: run make generate\n")
-        else:
-            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
-            (ROOT / name).write_text(GENERATED[name](), encoding="utf-8")
-            sys.stdout.write(f"wrote {name}\n")
-    return 1 if stale and "--check" in sys.argv[1:] else 0
+    found = stale()
+    if "--check" in sys.argv[1:]:
+        sys.stderr.writelines(f"{name} is not current: run make generate\n" for name in found)
+        return 1 if found else 0
+    for name in found:
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(GENERATED[name](), encoding="utf-8")
+        sys.stdout.write(f"wrote {name}\n")
+    return 0
 
 
 def _is_current(path: Path, text: str) -> bool:

@@ -1,0 +1,53 @@
+"""What the command lines of all programs share: commands imported when they are called, and how errors end.
+
+Exit codes: 0 done, 1 it could not be done now, 2 the configuration or the call is wrong (every problem listed).
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from metering import logs
+from metering.errors import ConfigError
+
+
+class LazyCommands(click.Group):
+    """A group whose command `name` is `<package>.<name>.command`, imported when it is asked for."""
+
+    def __init__(self, name: str, *, package: str, commands: Sequence[str], help: str) -> None:  # noqa: A002 - click's word
+        super().__init__(name, help=help)
+        self._package = package
+        self._names = tuple(commands)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names in the order of the help page."""
+        del ctx
+        return list(self._names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        del ctx
+        if cmd_name not in self._names:
+            return None
+        command = importlib.import_module(f"{self._package}.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+
+def run(cli: click.Command, *, failures: tuple[type[Exception], ...] = ()) -> None:
+    """Run a command line and exit.
+
+    Args:
+        cli: The program's command or group.
+        failures: Errors whose text is enough for the user, without a traceback.
+    """
+    logs.start()
+    try:
+        cli()
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    except failures as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
