@@ -128,18 +128,6 @@ class Layout:
         """Whether the register counts in whole units of its own."""
         return self.encoding not in (*_FLOATS, *_DECIMALS, Encoding.TEXT)
 
-    def all_ones(self) -> int:
-        """Give the marker FFFF…, usual for unsigned values."""
-        return (1 << (16 * self.registers)) - 1
-
-    def signed_max(self) -> int:
-        """Give the marker 7FFF…, usual for signed values."""
-        return self.all_ones() >> 1
-
-    def signed_min(self) -> int:
-        """Give the marker 8000…, usual for signed values."""
-        return self.signed_max() + 1
-
 
 def decode(layout: Layout, data: bytes) -> Raw | Absent:
     """Give the value that the registers hold.
@@ -241,8 +229,9 @@ def _permutation(layout: Layout) -> Callable[[bytes], tuple[int, ...]]:
 def _as_written(layout: Layout, marker: int) -> int | float:
     if layout.encoding in _FLOATS:
         return _float_of(marker, layout.registers)
-    is_negative = layout.encoding in _SIGNED and marker > layout.signed_max()
-    return marker - layout.all_ones() - 1 if is_negative else marker
+    span = 1 << (16 * layout.registers)
+    is_negative = layout.encoding in _SIGNED and 2 * marker >= span
+    return marker - span if is_negative else marker
 
 
 def _float_of(bits: int, registers: int) -> float:

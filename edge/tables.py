@@ -261,5 +261,5 @@ def _misfit(make: Callable[[], Register]) -> Iterator[str]:
 def _marker(layout: Layout, marker: Marker) -> int:
     if isinstance(marker, int):
         return marker
-    forms = {"all-ones": layout.all_ones, "signed-max": layout.signed_max, "signed-min": layout.signed_min}
-    return forms[marker]()
+    half = 1 << (16 * layout.registers - 1)
+    return {"all-ones": 2 * half - 1, "signed-max": half - 1, "signed-min": half}[marker]
