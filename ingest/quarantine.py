@@ -135,7 +135,9 @@ def _day(time_ms: int) -> date:
 
 
 def _encode(entry: Entry) -> bytes:
-    short = replace(entry, detail=entry.detail[:_LONGEST_DETAIL])
+    # Strangers' JSON may hold lone surrogates, which UTF-8 cannot.
+    detail = entry.detail[:_LONGEST_DETAIL].encode(errors="replace").decode()
+    short = replace(entry, detail=detail)
     return orjson.dumps(asdict(short), option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +48,11 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the connections."""
+
+
+@runtime_checkable
+class TokenMaker(Protocol):
+    """A store whose InfluxDB knows tokens per database (2.x)."""
+
+    def create_token(self, databases: Sequence[str], *, description: str, may_write: bool) -> str:
+        """Create a token for some databases; the secret is returned and nowhere kept."""

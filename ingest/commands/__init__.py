@@ -1,0 +1,1 @@
+"""The commands of `zonewise-ingest`, one module each, imported when called."""

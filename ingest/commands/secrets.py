@@ -1,0 +1,105 @@
+"""`zonewise-ingest secrets`: passwords and tokens for a new installation."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ingest import broker_files, secret_files
+from metering.park_file import load_parks
+
+#: One secret each; InfluxDB's set-up variables (DOCKER_INFLUXDB_INIT_*_FILE) and Grafana's name these files.
+_SINGLE: Mapping[str, Callable[[], str]] = {
+    "influxdb-username": lambda: "zonewise",
+    "influxdb-password": secret_files.new_secret,
+    "influxdb-admin-token": secret_files.new_secret,
+    "grafana-admin-password": secret_files.new_secret,
+}
+_PASSWORDS = "mosquitto-passwords"
+_ACL = "mosquitto-acl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The folder of secrets, and the mode of what is made in it."""
+
+    path: Path
+    mode: int
+
+    def make(self, name: str, text: str) -> None:
+        """Make a file that is missing, and say so; never its content."""
+        is_new = secret_files.create(self.path / name, text, mode=self.mode)
+        click.echo(f"{name}: {'created' if is_new else 'is there, kept'}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
+@click.option(
+    "--parks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of park descriptions: their gateways become users of the broker.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["600", "640", "644"]),
+    default="600",
+    show_default=True,
+    help="Mode of the files; wider where containers with other users mount the folder.",
+)
+def command(*, folder: Path, parks: Path, mode: str) -> None:
+    """Fill DIR with passwords and tokens; nothing is ever overwritten.
+
+    \b
+    Makes:
+      influxdb-username, influxdb-password, influxdb-admin-token
+      grafana-admin-password
+      mqtt-USER            password of each user of the broker:
+                           `ingest`, and PARK.GATEWAY for each gateway
+      mosquitto-passwords  the same, hashed, for Mosquitto's password_file
+      mosquitto-acl        for its acl_file: each gateway its own topics
+    Run again after a gateway was added: it gets its user, the others stay.
+
+    \b
+    Example:
+      zonewise-ingest secrets /etc/zonewise/secrets --parks parks
+    """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    rules = broker_files.rules(load_parks(parks).values())
+    target = _Folder(folder, int(mode, 8))
+    for name, draw in _SINGLE.items():
+        target.make(name, draw())
+    for user in rules:
+        target.make(f"mqtt-{user}", secret_files.new_secret())
+    _complete_passwords(target, tuple(rules))
+    _complete_acl(target, rules)
+
+
+def _complete_passwords(target: _Folder, users: tuple[str, ...]) -> None:
+    """Add the users that the password file lacks; the entries that it has stay as they are."""
+    path = target.path / _PASSWORDS
+    present = broker_files.users_in(path.read_text(encoding="utf-8")) if path.exists() else {}
+    added = {
+        user: broker_files.hashed(
+            (target.path / f"mqtt-{user}").read_text(encoding="utf-8").strip(),
+            secrets.token_bytes(broker_files.SALT_BYTES),
+        )
+        for user in users
+        if user not in present
+    }
+    if added:
+        text = broker_files.password_file({**present, **added})
+        secret_files.replace(path, text, mode=target.mode)
+    click.echo(f"{_PASSWORDS}: {len(present)} users kept, {len(added)} added")
+
+
+def _complete_acl(target: _Folder, rules: Mapping[str, Sequence[str]]) -> None:
+    """Add the users that the ACL file lacks; what a person wrote there stays."""
+    path = target.path / _ACL
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    present = broker_files.users_in_acl(text)
+    added = {user: lines for user, lines in rules.items() if user not in present}
+    if added:
+        secret_files.replace(path, text + broker_files.acl_sections(added), mode=target.mode)
+    click.echo(f"{_ACL}: {len(present)} users kept, {len(added)} added")
