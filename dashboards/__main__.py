@@ -1,48 +1,23 @@
 """The command line of the dashboards: `zonewise-dashboards build | push | verify`."""
 
-import importlib
-import sys
+from dashboards.errors import DashboardsError
+from metering.command_line import LazyCommands, run
 
-import click
+_HELP = """Grafana dashboards of a park: write them, push them, check them.
 
-from metering import logs
-from metering.errors import ConfigError
+\b
+Example:
+  zonewise-dashboards build --park parks/demo.yaml --out grafana
+"""
 
-#: Each in `dashboards.commands.<name>`, imported when it is called.
-COMMANDS = ("build", "push", "verify")
-
-
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(f"dashboards.commands.{cmd_name}").command
-        return command if isinstance(command, click.Command) else None
-
-
-@click.command(cls=_Commands)
-def cli() -> None:
-    """Grafana dashboards of a park: write them, push them, check them.
-
-    \b
-    Example:
-      zonewise-dashboards build --park parks/demo.yaml --out grafana
-    """  # noqa: D301 - click's mark for "do not wrap", not an escape
+cli = LazyCommands(
+    "zonewise-dashboards", package="dashboards.commands", commands=("build", "push", "verify"), help=_HELP
+)
 
 
 def main() -> None:
-    """Run the command line; broken configuration ends with 2 and every problem listed."""
-    logs.start()
-    try:
-        cli()
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+    """Run the command line."""
+    run(cli, failures=(DashboardsError,))
 
 
 if __name__ == "__main__":

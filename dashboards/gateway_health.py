@@ -117,6 +117,7 @@ def _uplink() -> Section:
 def _meters() -> Section:
     seen = Query(Source.RAW, queries.last_seen(), table=True)
     belongs = Query(Source.ROLLUP, queries.members((MemberLevel.UNASSIGNED, MemberLevel.GATEWAY)), table=True)
+    announced = Query(Source.RAW, queries.announced(), table=True)
     everywhere = '"meter" =~ /.+/'
     fields = ("energy_import_wh", "volume_l")
     quality = tuple(
@@ -157,6 +158,22 @@ def _meters() -> Section:
                 height=12,
                 columns=(Column("level"), Column("group"), Column("meter")),
                 sort="level",
+            ),
+            Panel(
+                45,
+                "announced",
+                View.TABLE,
+                units.COUNT,
+                (announced,),
+                width=24,
+                height=10,
+                columns=(
+                    Column("gateway"),
+                    Column("meter"),
+                    Column("model"),
+                    Column("serial"),
+                    Column("poll_s", "s"),
+                ),
             ),
             Panel(
                 43,

@@ -6,8 +6,10 @@ SDK's advice to prefer its newer model (a DeprecationWarning) is for Grafana 12.
 """
 
 import json
+from collections.abc import Mapping
 
 from grafana_foundation_sdk.builders.dashboard import (
+    AnnotationQuery,
     CustomVariable,
     Dashboard,
     DashboardLink,
@@ -27,6 +29,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
+from dashboards import queries
 from dashboards.layout import Place, place
 from dashboards.panel import Board, Choice, Panel, Section, Variable
 from dashboards.queries import Query
@@ -42,25 +45,19 @@ TAG = "zonewise"
 class InfluxQuery(Dataquery, Builder[Dataquery]):
     """A raw InfluxQL query, which the SDK has no type for.
 
-    Source: `pkg/tsdb/influxdb/influxql` and `public/app/plugins/datasource/influxdb/types.ts` of Grafana.
+    Source: `public/app/plugins/datasource/influxdb/types.ts` of Grafana; for marks `prepareAnnotation` in
+    `migrations.ts` beside it.
     """
 
-    def __init__(self, query: Query, *, ref: str, source: DataSourceRef, legend: str) -> None:
-        self._fields: dict[str, object] = {
-            "refId": ref,
-            "datasource": source.to_json(),
-            "query": query.text,
-            "rawQuery": True,
-            "resultFormat": "table" if query.table else "time_series",
-            **({"alias": legend} if legend else {}),
-        }
+    def __init__(self, text: str, *, ref: str, **fields: object) -> None:
+        self._fields = {"refId": ref, "query": text, "rawQuery": True, **fields}
 
     def build(self) -> Dataquery:
         """Give itself: there is nothing to check."""
         return self
 
-    def to_json(self) -> dict[str, object]:
-        """Give what stands in a panel's `targets`."""
+    def to_json(self) -> Mapping[str, object]:
+        """Give what stands in a panel's `targets` or an annotation's `target`."""
         return self._fields
 
 
@@ -91,6 +88,7 @@ def _dashboard(board: Board, site: Site, texts: Texts) -> Dashboard:
         .readonly()
         .link(_link(board, site, texts))
     )
+    built = built.annotation(_events(site, texts))
     for variable in board.variables:
         built = built.with_variable(_variable(variable, site, texts))
     for choice in board.choices:
@@ -103,15 +101,48 @@ def _dashboard(board: Board, site: Site, texts: Texts) -> Dashboard:
     return built
 
 
+def _events(site: Site, texts: Texts) -> AnnotationQuery:
+    """Open events as marks on every graph; they have no panel of their own, as mostly there are none."""
+    source = _source(Source.ROLLUP, site)
+    return (
+        AnnotationQuery()
+        .name(texts.word("words", "events"))
+        .datasource(source)
+        .enable(enable=True)
+        .icon_color("red")
+        .target(_events_query(texts.language))
+    )
+
+
+def _events_query(language: str) -> InfluxQuery:
+    return InfluxQuery(
+        queries.open_events(language),
+        ref="Events",
+        fromAnnotations=True,
+        textColumn=f"text_{language}",
+        tagsColumn="kind,subject",
+    )
+
+
 def _panel(panel: Panel, site: Site, texts: Texts) -> AnyPanel:
     text = texts.panel(panel.key)
     source = _source(panel.source, site)
     built = view(panel, texts).id(panel.id).title(text.title).description(text.description)
     built = built.datasource(source).unit(panel.unit)
     for i, query in enumerate(panel.queries):
-        legend = _legend(query, texts)
-        built = built.with_target(InfluxQuery(query, ref=chr(ord("A") + i), source=source, legend=legend))
+        built = built.with_target(_target(query, chr(ord("A") + i), source, texts))
     return _with_range(_with_bounds(built, panel), panel)
+
+
+def _target(query: Query, ref: str, source: DataSourceRef, texts: Texts) -> InfluxQuery:
+    legend = _legend(query, texts)
+    return InfluxQuery(
+        query.text,
+        ref=ref,
+        datasource=source.to_json(),
+        resultFormat="table" if query.table else "time_series",
+        **({"alias": legend} if legend else {}),
+    )
 
 
 def _with_bounds(built: AnyPanel, panel: Panel) -> AnyPanel:

@@ -183,6 +183,22 @@ def last_seen() -> str:
     return f'SELECT last("{series.QUALITY}") AS "quality" FROM {RAW_MEDIA} WHERE $timeFilter GROUP BY "meter"'
 
 
+def announced() -> str:
+    """What each meter's gateway announced last, however long ago: no time filter on purpose."""
+    columns = ", ".join(_named("last", ANNOUNCED))
+    return f'SELECT {columns} FROM "{series.METERS}" GROUP BY "gateway", "meter"'
+
+
+ANNOUNCED = ("model", "serial", "poll_s")
+
+
+def open_events(language: str) -> str:
+    """Texts of events while they are open."""
+    return (
+        f'SELECT "text_{language}", "kind", "subject" FROM "{series.EVENT}" WHERE "state" = 1 AND $timeFilter'
+    )
+
+
 def gateway_last(*fields: str) -> str:
     """Newest values of `gateway_status` per gateway, under their own names."""
     return _select(", ".join(_named("last", fields)), series.GATEWAY_STATUS, GATEWAYS, '"gateway"')

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from dashboards.commands.options import language_option, park_option, sites
-from dashboards.errors import PushFailed
 from dashboards.provisioning import Access
 from dashboards.texts import load_texts
 
@@ -65,12 +64,9 @@ def command(
     secret = _read(store_secret_file) if store_secret_file else ""
     access = Access(url=store_url, username=store_username, secret=secret)
     found, texts, token = sites(parks), load_texts(language), _read(token_file)
-    try:
-        for site in found:
-            for pushed in push(url, token, site, access, texts):
-                click.echo(f"{pushed.outcome:<10} {pushed.what:<12} {pushed.uid}")
-    except PushFailed as error:
-        raise click.ClickException(str(error)) from error
+    for site in found:
+        for pushed in push(url, token, site, access, texts):
+            click.echo(f"{pushed.outcome:<10} {pushed.what:<12} {pushed.uid}")
 
 
 def _read(path: Path) -> str:

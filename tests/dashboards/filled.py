@@ -85,6 +85,12 @@ def meter_lines(park: str, zone: str, meter: str, at: int) -> Iterator[bytes]:
 
 
 def raw_lines(park: str, now: datetime) -> Iterator[bytes]:
+    long_ago = int((now - timedelta(days=90)).timestamp() * 1000)
+    for meters in METERS.values():
+        for meter in meters:
+            announcer = (("gateway", GATEWAYS[0]), ("meter", meter), ("park", park))
+            fields: dict[str, float | str] = {"model": "eastron-sdm630", "serial": "1", "poll_s": 60.0}
+            yield encode_point(series.METERS, announcer, fields, long_ago)
     for at in instants(now, timedelta(hours=2), timedelta(seconds=60)):
         for meters in METERS.values():
             for meter in meters:
@@ -92,8 +98,8 @@ def raw_lines(park: str, now: datetime) -> Iterator[bytes]:
                 if meter.endswith("water"):
                     yield encode_point("water", tags, {"quality": 0, "volume_l": 1e6}, at)
                 else:
-                    fields = {"quality": 0, "active_power_w": 2e3, "energy_import_wh": 1e6}
-                    yield encode_point("electricity", tags, fields, at)
+                    read = {"quality": 0, "active_power_w": 2e3, "energy_import_wh": 1e6}
+                    yield encode_point("electricity", tags, read, at)
 
 
 def group_tags(park: str, level: Level, group: str) -> tuple[tuple[str, str], ...]:

@@ -29,9 +29,10 @@ def panels(dashboard: Json) -> Iterator[Json]:
 
 
 def texts_of(dashboard: Json) -> Iterator[str]:
-    """Every query text: of panels and of variables."""
+    """Every query text: of panels, variables and marks."""
     yield from (target["query"] for panel in panels(dashboard) for target in panel["targets"])
     yield from (variable["query"] for variable in dashboard["templating"]["list"])
+    yield from (annotation["target"]["query"] for annotation in dashboard["annotations"]["list"])
 
 
 @pytest.fixture(params=sorted(DASHBOARDS))

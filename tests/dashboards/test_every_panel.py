@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from dashboards.boards import boards
-from dashboards.site import Site
+from dashboards.queries import open_events
+from dashboards.render import Range, render
+from dashboards.site import Site, Source
 from dashboards.verify import table, verify
 from tests.dashboards.filled import FilledPark
 
@@ -31,6 +33,14 @@ def test_every_query_gives_series_with_values(filled_park: FilledPark) -> None:
 
     assert [check for check in checks if not check.is_good] == [], table(checks)
     assert len(checks) > 50
+
+
+def test_the_query_for_events_runs(filled_park: FilledPark) -> None:
+    """There need not be any: a healthy park has none."""
+    shown = Range(filled_park.now - timedelta(days=1), filled_park.now)
+    text = render(open_events("en"), shown, interval="1m", variables={})
+
+    assert filled_park.store.query(filled_park.site.database(Source.ROLLUP), text) == []
 
 
 def test_an_empty_store_is_told_panel_by_panel(filled_park: FilledPark) -> None:
