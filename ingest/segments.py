@@ -100,8 +100,8 @@ def _crc(fixed: bytes, payload: bytes) -> int:
 
 
 def is_ours(start: bytes) -> bool:
-    """Tell by a segment's first bytes whether it is of this version; a damaged header is taken as ours."""
-    return not start.startswith(_HEADER_START) or start.startswith(HEADER)
+    """Tell by a segment's first bytes whether it is of this version; a torn or damaged header is ours."""
+    return not start.startswith(_HEADER_START) or HEADER.startswith(start[: len(HEADER)])
 
 
 def maybe_frame_at(data: bytes, offset: int) -> Frame | None:

@@ -1,6 +1,6 @@
 """What the command lines of all programs share: commands imported when they are called, and how errors end.
 
-Exit codes: 0 done, 1 it could not be done now, 2 the configuration or the call is wrong (every problem listed).
+Exit codes: 0 done, 1 it could not be done now, 2 the configuration or the call is wrong, all of it listed.
 """
 
 import importlib

@@ -61,33 +61,56 @@ def _error_text(body: bytes) -> str:
 
 
 def to_series(body: bytes) -> list[Series]:
-    """Read the answer to a query.
+    """Read the answer to a query: JSON objects, one a line, as `chunked=true` gives them.
+
+    A series of more than 10,000 rows comes in parts, all but the last `partial`. (Unless chunked, 1.6.7 calls
+    every such series partial, so a cut could not be told.)
 
     Raises:
-        StoreError: for an error inside the answer, or an answer that was cut off.
+        StoreError: for an error inside the answer, or an answer that ends early.
     """
+    found: list[Series] = []
+    goes_on, rows = False, list[Any]()
+    for part in _parts(body):
+        if goes_on:
+            rows.extend(part.get("values", ()))
+        else:
+            rows = part.get("values", [])
+            found.append(_series(part, rows))
+        goes_on = bool(part.get("partial"))
+    if goes_on:
+        raise StoreUnavailable("answer ends early")
+    return found
+
+
+def _parts(body: bytes) -> Iterator[Mapping[str, Any]]:
+    for line in body.split(b"\n"):
+        if line.strip():
+            yield from _parts_of_line(line)
+
+
+def _parts_of_line(line: bytes) -> Iterator[Mapping[str, Any]]:
     try:
-        parsed = orjson.loads(body)
+        parsed = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise StoreUnavailable(f"answer is not JSON: {error}") from error
+    if isinstance(parsed, dict) and "error" in parsed:
+        raise _inner_error(str(parsed["error"]))
     if not isinstance(parsed, dict) or not isinstance(parsed.get("results"), list):
-        raise StoreDenied(f"answer is not InfluxDB's: {_error_text(body)}")
-    return list(_all_series(parsed["results"]))
-
-
-def _all_series(results: list[Mapping[str, Any]]) -> Iterator[Series]:
-    for result in results:
+        raise StoreDenied(f"answer is not InfluxDB's: {_error_text(line)}")
+    for result in parsed["results"]:
         if "error" in result:
             raise _inner_error(str(result["error"]))
-        for series in result.get("series", ()):
-            if series.get("partial"):
-                raise StoreRefused("answer is cut off by the server's max-row-limit")
-            yield Series(
-                name=series.get("name", ""),
-                tags=series.get("tags", {}),
-                columns=tuple(series["columns"]),
-                rows=series.get("values", ()),
-            )
+        yield from result.get("series", ())
+
+
+def _series(part: Mapping[str, Any], rows: list[Any]) -> Series:
+    return Series(
+        name=part.get("name", ""),
+        tags=part.get("tags", {}),
+        columns=tuple(part["columns"]),
+        rows=rows,
+    )
 
 
 def _inner_error(text: str) -> StoreError:

@@ -7,7 +7,6 @@ paths. Nothing is retried here: the caller knows what an answer means for its ro
 import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import orjson
 import urllib3
@@ -24,7 +23,6 @@ _CONNECT_TIMEOUT_S = 5.0
 #: Level 1 takes line protocol to a seventh; higher levels cost more than a local network.
 _GZIP_LEVEL = 1
 _GZIP_WBITS = 31
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _Answer(Protocol):
@@ -38,12 +36,11 @@ class _Answer(Protocol):
 class Connection:
     """Requests over the client's pool; its and urllib3's errors end here."""
 
-    def __init__(self, config: StoreConfig) -> None:
+    def __init__(self, config: StoreConfig, *, compresses: bool) -> None:
         # Any: the client ships annotations, but not for what is called here.
         self._client: Any = _client(config)
         self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)
-        # Compressing costs more than a loopback interface does.
-        self._compresses = urlsplit(config.url).hostname not in _LOOPBACK
+        self._compresses = compresses
 
     def write(self, path: str, query: Mapping[str, str], lines: bytes) -> None:
         """Post line protocol."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -13,6 +14,7 @@ from ingest.store.connection import Connection
 from ingest.store.contract import Series, Store
 
 _NOT_FOUND = 404
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,7 +26,7 @@ class _InfluxQlStore:
 
     def query(self, database: str, influxql: str, params: Mapping[str, Any] | None = None) -> list[Series]:
         """Ask in InfluxQL."""
-        form = {"db": database, "q": influxql, "epoch": "ms"}
+        form = {"db": database, "q": influxql, "epoch": "ms", "chunked": "true"}
         if params:
             form["params"] = orjson.dumps(params).decode()
         return self._connection.query(form)
@@ -188,7 +190,8 @@ def open_store(config: StoreConfig) -> Store:
     Raises:
         ConfigError: when a secret cannot be read.
     """
-    connection = Connection(config)
+    # Compressing costs more than a loopback interface does.
+    connection = Connection(config, compresses=urlsplit(config.url).hostname not in _LOOPBACK)
     if config.flavour is Flavour.ONE:
         return Influx1(connection)
     return Influx3(connection) if config.flavour is Flavour.THREE else Influx2(connection, config.org or "")

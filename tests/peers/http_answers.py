@@ -1,0 +1,71 @@
+"""A stand-in for an InfluxDB that answers what a real one seldom does: 429, 503, redirects, a proxy's page.
+
+It gives the answers it was told in order, the last one again and again, and keeps the requests.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as received."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswers:
+    """The running stand-in."""
+
+    url: str
+    requests: list[Request]
+
+
+@contextmanager
+def answering(answers: Sequence[Answer]) -> Iterator[HttpAnswers]:
+    """Answer on a free loopback port while the block runs."""
+    requests: list[Request] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            requests.append(Request(self.command, self.path, dict(self.headers), body))
+            answer = answers[min(len(requests), len(answers)) - 1]
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_GET = _answer  # noqa: N815 - the base class's names
+        do_POST = _answer  # noqa: N815 - likewise
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's signature
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield HttpAnswers(f"http://127.0.0.1:{server.server_address[1]}", requests)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
