@@ -118,6 +118,7 @@ class Outbox:
         self._to_forget: list[str] = []
         self._flushed_at_s = clock.monotonic_s()
         self._maybe_final: tuple[EpochAccount, ...] | None = None
+        self._ends_clean = False
 
     async def __aenter__(self) -> Self:
         async with self._lock:
@@ -127,7 +128,7 @@ class Outbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.settle()
+        await self.settle(clean=kind is None)
         await self._writer.close()
 
     async def append(self, *entries: Entry) -> bool:
@@ -174,15 +175,17 @@ class Outbox:
         else:
             self._memory.hand_out(entry.id.seq)
 
-    async def maybe_body(self, message: MessageId) -> bytes | None:
-        """Give the bytes of a message to send again; `None` when it is held no more, or not readable now."""
-        if message not in self._handed:
+    async def maybe_entry(self, message: MessageId) -> Entry | None:
+        """Give a message handed out, to send it again; `None` when it is not held or not readable now."""
+        maybe_rows = self._handed.get(message)
+        if maybe_rows is None:
             return None
         maybe_held = self._memory.maybe_get(message.seq) if message.epoch == self._epoch else None
         if maybe_held is not None:
-            return maybe_held.entry.body
+            return maybe_held.entry
         async with self._lock:
-            return await self._writer.work(lambda disk: disk.maybe_body(message))
+            maybe_body = await self._writer.work(lambda disk: disk.maybe_body(message))
+        return None if maybe_body is None else Entry(message, maybe_rows, maybe_body)
 
     def is_held(self, message: MessageId) -> bool:
         """Tell whether a message handed out is still waiting to be done."""
@@ -245,12 +248,17 @@ class Outbox:
             elif self._must_flush(now_s) and await self._commit():
                 await self._writer.work(OutboxDisk.give_back)
 
-    async def settle(self) -> None:
-        """Write everything down as the last thing of this epoch; what the disk refuses is dropped."""
+    async def settle(self, *, clean: bool = True) -> None:
+        """Write everything down as the last thing of this epoch; what the disk refuses is dropped.
+
+        Args:
+            clean: Whether all rows that were read have been appended or counted as dropped.
+        """
         async with self._lock:
             if self._maybe_final == self.accounts and not self._to_delete:
                 return
             self._writer.retry_now()
+            self._ends_clean = clean
             self._maybe_final = self.accounts
             if await self._spill(lambda _held: True):
                 return
@@ -309,7 +317,7 @@ class Outbox:
             done=tuple(self._to_delete),
             accounts=self._ledger.accounts,
             forgotten=tuple(self._to_forget),
-            clean=self._maybe_final is not None,
+            clean=self._ends_clean,
         )
         maybe_dropped = await self._writer.write(lambda disk: disk.commit(batch))
         if maybe_dropped is None:

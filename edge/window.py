@@ -101,6 +101,12 @@ class DeliveryWindow:
         self._unheard = False
         self._probe_at_s = 0.0
         self._probe_pause_s = self._limits.least_timeout_s
+        self._round_trip_s = float("inf")
+
+    @property
+    def round_trip_s(self) -> float:
+        """From sending to acknowledgement, of the last message that was sent once; infinity before."""
+        return self._round_trip_s
 
     @property
     def outstanding(self) -> tuple[Item, ...]:
@@ -158,7 +164,8 @@ class DeliveryWindow:
         if maybe_flight is None:
             return False
         if maybe_flight.sent_once:
-            self._timeout.measured(max(0.0, now_s - maybe_flight.sent_at_s))
+            self._round_trip_s = max(0.0, now_s - maybe_flight.sent_at_s)
+            self._timeout.measured(self._round_trip_s)
         if not self.is_heard:
             self._somebody_came(_SOMEBODY)
         self.forget(message)
