@@ -2,9 +2,10 @@
 
 Contract:
 - A row is either stored or refused as a whole, with a `RowReason`.
-- A bad value never refuses its row: it becomes no field, sets a bit of ingest's byte of `quality` and is counted.
-- The verdict depends on the row, the park's vocabulary, who may deliver the meter, and the instant of receipt;
-  on nothing else, so that a replay of the journal judges alike.
+- A bad value never refuses its row: it becomes no field, sets a bit of ingest's byte of `quality` and is
+  counted.
+- The verdict depends on the row, the park's vocabulary, who may deliver the meter and the instant of receipt,
+  on nothing else: so a replay of the journal judges alike.
 
 This is ingest's hot path: what columns mean is prepared once per medium and columns (`Columns`), a good row
 costs one pass over its values and one formatting.
@@ -25,7 +26,9 @@ MOST_AHEAD_MS = 5 * 60 * 1000
 
 _META: Final = 3  # meter, taken_at_ms, quality
 _INGEST_BITS = ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY
-_GATEWAY_BITS = (2**31 - 1) & ~int(_INGEST_BITS)
+_MOST_QUALITY = 2**31 - 1
+#: The upper byte is ours, whatever a gateway says.
+_GATEWAY_BITS = _MOST_QUALITY & ~int(_INGEST_BITS)
 #: Distinct column sets are few; a gateway that makes up new ones all the time only loses the cache.
 _MOST_COLUMNS = 2000
 
@@ -53,23 +56,21 @@ class StoredRow(NamedTuple):
         line: Line protocol, without a newline.
         meter: Meter id.
         taken_at_ms: UTC milliseconds.
-        block: Position of its block in the message.
-        row: Position in the block.
+        position: In the message, counted over all blocks from 0.
     """
 
     line: bytes
     meter: str
     taken_at_ms: int
-    block: int
-    row: int
+    position: int
 
 
 class RefusedRow(NamedTuple):
-    """A row on its way to the quarantine; `block` and `row` as in `StoredRow`."""
+    """A row on its way to the quarantine; `position` as in `StoredRow`, `meter` empty where unreadable."""
 
-    block: int
-    row: int
+    position: int
     reason: RowReason
+    meter: str = ""
 
 
 @dataclass(slots=True)
@@ -99,28 +100,29 @@ class Columns:
         writable = ["_" if quantity is None else quantity.name for quantity in known]
         self._encoder = RowEncoder(medium, park, writable)
 
-    def judge(self, rows: Iterable[Any], block: int, admit: Admission, now_ms: int, into: Judged) -> None:
+    def judge(self, rows: Iterable[Any], first: int, admit: Admission, now_ms: int, into: Judged) -> None:
         """Judge a block's rows.
 
         Args:
             rows: As decoded from JSON: lists of anything, or not even lists.
-            block: Position of the block in its message.
+            first: Position of the first of them in the message.
             admit: Says who may deliver what.
             now_ms: When the message was received, UTC.
             into: Takes the outcome.
         """
         latest_ms = now_ms + MOST_AHEAD_MS
-        for position, row in enumerate(rows):
+        for position, row in enumerate(rows, first):
             maybe_reason = self._maybe_refusal(row, admit, latest_ms)
             if maybe_reason is not None:
-                into.refused.append(RefusedRow(block, position, maybe_reason))
+                into.refused.append(RefusedRow(position, maybe_reason, _meter(row)))
                 continue
             meter, taken_at_ms, quality, *values = row
+            quality &= _GATEWAY_BITS
             if not self._all_good(values):
                 values, bits = self._repaired(values, into.bad_values)
                 quality |= bits
             line = self._encoder.encode(meter, taken_at_ms, quality, values)
-            into.stored.append(StoredRow(line, meter, taken_at_ms, block, position))
+            into.stored.append(StoredRow(line, meter, taken_at_ms, position))
 
     def _maybe_refusal(self, row: Any, admit: Admission, latest_ms: int) -> RowReason | None:  # noqa: ANN401 - JSON of a stranger
         if type(row) is not list or len(row) < _META:
@@ -133,7 +135,7 @@ class Columns:
             return RowReason.BAD_ROW
         if not EARLIEST_MS <= taken_at_ms <= latest_ms:
             return RowReason.ABSURD_TIME
-        if quality & ~_GATEWAY_BITS:
+        if not 0 <= quality <= _MOST_QUALITY:
             return RowReason.BAD_ROW
         return admit(meter, taken_at_ms)
 
@@ -157,6 +159,10 @@ class Columns:
                 bad[maybe_flag] += 1
             repaired.append(value if maybe_flag is None else None)
         return repaired, bits
+
+
+def _meter(row: Any) -> str:  # noqa: ANN401 - JSON of a stranger
+    return row[0] if type(row) is list and row and type(row[0]) is str else ""
 
 
 def _maybe_known(vocabulary: Mapping[str, Quantity], medium: Medium, name: str) -> Quantity | None:
@@ -193,6 +199,7 @@ class Vocabulary:
         return self._columns[key]
 
     def _prepare(self, medium: str, names: tuple[str, ...]) -> Columns | None:
-        if medium not in Medium:
+        try:
+            return Columns(self._park, Medium(medium), names, self._quantities)
+        except ValueError:  # no such medium
             return None
-        return Columns(self._park, Medium(medium), names, self._quantities)

@@ -1,0 +1,27 @@
+"""`zonewise-ingest run`: the service."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from ingest.commands.options import config_option
+from ingest.config import load_config
+from ingest.service import serve
+from metering.park_file import load_parks
+
+
+@click.command()
+@config_option
+def command(*, config_path: Path) -> None:
+    """Bring what the gateways send into journal and InfluxDB.
+
+    Runs until SIGTERM or Ctrl-C, then finishes what it has taken. The
+    databases must be there (zonewise-ingest init).
+
+    \b
+    Example:
+      zonewise-ingest run --config ingest.yaml
+    """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    config = load_config(config_path)
+    asyncio.run(serve(config, load_parks(config.parks)))

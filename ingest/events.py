@@ -1,0 +1,137 @@
+"""Events: what a person should know, raised, repeated while it lasts, and cleared.
+
+Invariants:
+- An event is known by its kind and subject. Opening an open one only refreshes its parameters.
+- Each change, and each repetition every 15 min, is a point of `event` in the park's rollup database: `state`
+  1 while open, 0 at the end. Grafana's alert rules watch `state`, no threshold stands twice.
+- The book does no I/O: `take` gives what is to be written and published.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import as_file, files
+
+import orjson
+
+from ingest.line import Field, encode_point
+from metering.config import Model, load
+from metering.series import EVENT
+
+#: An open event is written again after this time.
+REPEAT_MS = 15 * 60 * 1000
+#: Nothing else may be a kind: each has a text in every catalogue.
+KINDS = ("foreign_meter", "gateway_offline", "journal_failed", "store_denied", "store_unavailable")
+#: Points that wait to be written; the oldest go first, as a later one says the state again.
+_MOST_WAITING = 1000
+
+
+class Catalogue(Model):
+    """Texts for people, one file per language (`metering/locales/<language>.yaml`)."""
+
+    language: str
+    events: Mapping[str, str]
+
+
+@cache
+def catalogue(language: str = "en") -> Catalogue:
+    """Read the catalogue of a language.
+
+    Raises:
+        ConfigError: when it cannot be read.
+    """
+    with as_file(files("metering") / "locales" / f"{language}.yaml") as path:
+        return load(path, Catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A state of affairs at a time.
+
+    Attributes:
+        kind: One of `KINDS`.
+        subject: What it is about: a gateway, a database, a path.
+        parameters: Facts for the text.
+        is_open: False at its end.
+        time_ms: UTC.
+    """
+
+    kind: str
+    subject: str
+    parameters: Mapping[str, str]
+    is_open: bool
+    time_ms: int
+
+    @property
+    def text(self) -> str:
+        """The event in English."""
+        return catalogue().events[self.kind].format_map(self.parameters)
+
+    def line(self, park: str) -> bytes:
+        """Give the line of the point in `event`."""
+        fields: dict[str, Field | None] = {
+            "state": int(self.is_open),
+            "parameters": orjson.dumps(dict(self.parameters)).decode(),
+            "text_en": self.text.replace("\n", " "),
+        }
+        tags = (("kind", self.kind), ("park", park), ("subject", self.subject))
+        return encode_point(EVENT, tags, fields, self.time_ms)
+
+    def body(self) -> bytes:
+        """Give the body for the topic of events."""
+        return orjson.dumps(
+            {
+                "schema": 1,
+                "time_ms": self.time_ms,
+                "kind": self.kind,
+                "subject": self.subject,
+                "state": int(self.is_open),
+                "parameters": dict(self.parameters),
+                "text": self.text,
+            }
+        )
+
+
+class EventBook:
+    """A park's open events; may be asked by any thread, changed by one."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], Event] = {}
+        self._repeat_at_ms: dict[tuple[str, str], int] = {}
+        self._waiting: list[Event] = []
+
+    def open(self, kind: str, subject: str, parameters: Mapping[str, str], now_ms: int) -> None:
+        """Say that something is the case."""
+        key = (kind, subject)
+        event = Event(kind, subject, parameters, is_open=True, time_ms=now_ms)
+        if key not in self._open:
+            self._note(event)
+        self._open[key] = event
+
+    def close(self, kind: str, subject: str, now_ms: int) -> None:
+        """Say that it is over; nothing where it was not open."""
+        maybe_event = self._open.pop((kind, subject), None)
+        if maybe_event is not None:
+            self._note(replace(maybe_event, is_open=False, time_ms=now_ms))
+
+    def _note(self, event: Event) -> None:
+        self._repeat_at_ms[event.kind, event.subject] = event.time_ms + REPEAT_MS
+        self._waiting = [*self._waiting, event][-_MOST_WAITING:]
+
+    def close_older(self, kind: str, before_ms: int, now_ms: int) -> None:
+        """Close the events of a kind that nobody has said again since an instant."""
+        for event in self.opened():
+            if event.kind == kind and event.time_ms < before_ms:
+                self.close(kind, event.subject, now_ms)
+
+    def take(self, now_ms: int) -> list[Event]:
+        """Give what is to be written now: changes, and open events whose repetition is due."""
+        for key, event in self._open.items():
+            if now_ms >= self._repeat_at_ms[key]:
+                self._note(replace(event, time_ms=now_ms))
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def opened(self) -> tuple[Event, ...]:
+        """Give the open events."""
+        return tuple(self._open.values())

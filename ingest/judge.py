@@ -1,0 +1,135 @@
+"""What becomes of a message: what to write, what to set aside, what to acknowledge. Pure.
+
+Contract:
+- Every message gets a `Verdict`, whatever its bytes; rows stored + rows refused = rows received.
+- A message as a whole is refused with a `reason` (`metering.message.REASONS`, `ID_MISMATCH`, and
+  `UNEXPECTED` from the supervision in `ingest.pipeline`); a row with a `RowReason`.
+- Replay of a record gives the same verdict as its receipt, given the same registry: the instant of receipt is
+  the record's, the clock is not asked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from ingest.journal import Record
+from ingest.registry import Registry, encode_announcement
+from ingest.validate import MOST_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
+from metering import birth, message
+from metering.errors import MalformedMessage
+from metering.message import Envelope, MessageId
+from metering.park import Park
+from metering.readings import EARLIEST_MS, ReadingFlag
+from metering.topics import GatewayTopic, maybe_parse
+
+#: Reasons of whole messages besides `metering.message.REASONS`.
+ID_MISMATCH = "id_mismatch"
+UNEXPECTED = "unexpected_error"
+WRONG_TOPIC = "wrong_topic"
+ABSURD_TIME = str(RowReason.ABSURD_TIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of one message.
+
+    Attributes:
+        gateway: By the topic, which the broker guards.
+        maybe_id: What to acknowledge; `None` for births and for messages without readable ids.
+        rows: Rows received. Of a message that cannot be decoded, what its user properties say, else 0.
+        stored: Rows to write.
+        refused: Rows to set aside.
+        bad_values: Values that were nulled, by the bit that says why.
+        points: Lines to write that are no rows: those of `meters`.
+        maybe_reason: Why the message as a whole is set aside.
+        detail: The same for a person.
+    """
+
+    gateway: str
+    maybe_id: MessageId | None = None
+    rows: int = 0
+    stored: Sequence[StoredRow] = ()
+    refused: Sequence[RefusedRow] = ()
+    bad_values: Mapping[ReadingFlag, int] = field(default_factory=dict)
+    points: tuple[bytes, ...] = ()
+    maybe_reason: str | None = None
+    detail: str = ""
+
+    @property
+    def rows_refused(self) -> int:
+        """Rows that are set aside, alone or with their message."""
+        return self.rows if self.maybe_reason is not None else len(self.refused)
+
+
+class Judge:
+    """Judges the messages of one park; used by one thread at a time."""
+
+    def __init__(self, park: Park, registry: Registry) -> None:
+        self._park = park.id
+        self._registry = registry
+        self._vocabulary = Vocabulary(park.id, park.quantities)
+
+    def judge(self, record: Record) -> Verdict:
+        """Judge a data message or a birth."""
+        maybe_topic = maybe_parse(record.topic)
+        if not isinstance(maybe_topic, GatewayTopic):
+            return refuse(record, WRONG_TOPIC, record.topic)
+        try:
+            if maybe_topic.kind == "birth":
+                return self._judge_birth(record, maybe_topic.gateway)
+            return self._judge_data(record, maybe_topic.gateway)
+        except MalformedMessage as error:
+            return refuse(record, error.reason, str(error))
+
+    def _judge_data(self, record: Record, gateway: str) -> Verdict:
+        envelope = message.decode(record.body)
+        if envelope.gateway != gateway:
+            raise MalformedMessage("gateway_mismatch", f"the body says {envelope.gateway!r}")
+        maybe_tag = message.maybe_tag(record.properties)
+        if maybe_tag is not None and maybe_tag.id != envelope.id:
+            raise MalformedMessage(ID_MISMATCH, f"the body says {envelope.id}")
+        judged = self._judge_blocks(envelope, record.received_at_ms)
+        return Verdict(
+            gateway=gateway,
+            maybe_id=envelope.id,
+            rows=envelope.row_count,
+            stored=judged.stored,
+            refused=judged.refused,
+            bad_values=judged.bad_values,
+        )
+
+    def _judge_blocks(self, envelope: Envelope, now_ms: int) -> Judged:
+        judged = Judged()
+        admit = partial(self._registry.maybe_refusal, envelope.gateway)
+        first = 0
+        for block in envelope.blocks:
+            maybe_columns = self._vocabulary.maybe_columns(block.medium, block.quantities)
+            if maybe_columns is None:
+                unknown = RowReason.UNKNOWN_MEDIUM
+                judged.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
+            else:
+                maybe_columns.judge(block.rows, first, admit, now_ms, judged)
+            first += len(block.rows)
+        return judged
+
+    def _judge_birth(self, record: Record, gateway: str) -> Verdict:
+        born = birth.decode(record.body)
+        if born.gateway != gateway:
+            raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")
+        if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
+            raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
+        changes = self._registry.announce(born)
+        return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
+
+
+def refuse(record: Record, reason: str, detail: str) -> Verdict:
+    """Give the verdict that sets a message aside as a whole."""
+    maybe_topic = maybe_parse(record.topic)
+    maybe_tag = message.maybe_tag(record.properties)
+    return Verdict(
+        gateway=maybe_topic.gateway if isinstance(maybe_topic, GatewayTopic) else "",
+        maybe_id=None if maybe_tag is None else maybe_tag.id,
+        rows=0 if maybe_tag is None else maybe_tag.rows,
+        maybe_reason=reason,
+        detail=detail,
+    )

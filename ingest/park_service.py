@@ -1,0 +1,249 @@
+"""A park while ingest runs: its connection, pipeline, acknowledgements, events and gateway states.
+
+Order of a start: registry from the store, then subscriptions, then "online". Order of a stop: the intake is
+closed, what was taken is written and acknowledged (for at most `DRAIN_S`), then "offline". What could not be
+drained is unacknowledged, and its gateways send it again.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingest.accounts import Accounts
+from ingest.acks import AckBook
+from ingest.deliveries import Deliveries
+from ingest.errors import StoreDenied, StoreError
+from ingest.events import EventBook
+from ingest.health import ParkHealth
+from ingest.intake import Intake
+from ingest.judge import Judge
+from ingest.pipeline import Park as Parts
+from ingest.pipeline import Pipeline
+from ingest.registry import Registry, load_registry
+from ingest.reports import Reports, encode_status
+from ingest.safekeeping import Safekeeping
+from ingest.store import Store
+from ingest.subscriber import Arrival, Subscriber, Subscription
+from ingest.writer import ParkWriter, Trouble, pause_s
+from metering import ack, status, topics
+from metering.errors import MalformedMessage
+from metering.park import Park
+from metering.series import raw_database
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Acknowledgements of this time go out together.
+_ACK_EVERY_S = 0.05
+_REPORT_EVERY_S = 1.0
+#: A gateway that brings no foreign rows for so long has stopped to.
+_FOREIGN_FOR_MS = 15 * 60 * 1000
+DRAIN_S = 10.0
+
+
+def wall_clock_ms() -> int:
+    """Give the time, UTC milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all parks of a process share."""
+
+    store: Store
+    safekeeping: Safekeeping
+    instance: str
+    clock_ms: Callable[[], int] = wall_clock_ms
+    dice: Callable[[], float] = random.random
+
+
+class ParkService:
+    """Runs one park; hears its subscriber."""
+
+    def __init__(self, park: Park, subscription: Subscription, around: Surroundings) -> None:
+        self._park = park
+        self._around = around
+        self._subscriber = Subscriber(subscription, self, clock_ms=around.clock_ms)
+        self._events = EventBook()
+        self._accounts = Accounts()
+        self._acks = AckBook()
+        self._intake = Intake(self._subscriber.puback)
+        self._reports = Reports(around.store, park.id)
+        self._writer = ParkWriter(
+            around.store,
+            park.id,
+            instance=around.instance,
+            events=self._events,
+            clock_ms=around.clock_ms,
+            dice=around.dice,
+        )
+        self._maybe_pipeline: Pipeline | None = None
+        self._maybe_load_error: StoreError | None = None
+        self._is_connected = False
+        self._strays = 0
+        self._bad_statuses = 0
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until told to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(self._tell(), name=f"tell-{self._park.id}")
+            reporting = tasks.create_task(self._report(), name=f"report-{self._park.id}")
+            maybe_registry = await self._load_registry(stopping)
+            if maybe_registry is not None:
+                await self._work(maybe_registry, stopping)
+            telling.cancel()
+            reporting.cancel()
+        self._send_acks()
+        await self._subscriber.stop()
+
+    async def _work(self, registry: Registry, stopping: asyncio.Event) -> None:
+        pipeline = self._maybe_pipeline = Pipeline(
+            self._parts(registry), clock_ms=self._around.clock_ms, dice=self._around.dice
+        )
+        self._subscriber.start()
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(pipeline.run(), name=f"pipeline-{self._park.id}")
+            await stopping.wait()
+            self._intake.close()
+            await asyncio.wait({working}, timeout=DRAIN_S)
+            if not working.done():
+                _LOGGER.warning("%s: not everything could be drained; it stays unacknowledged", self._park.id)
+            working.cancel()
+
+    def _parts(self, registry: Registry) -> Parts:
+        return Parts(
+            id=self._park.id,
+            judge=Judge(self._park, registry),
+            writer=self._writer,
+            safekeeping=self._around.safekeeping,
+            events=self._events,
+            accounts=self._accounts,
+            acks=self._acks,
+            deliveries=Deliveries(),
+            intake=self._intake,
+        )
+
+    async def _load_registry(self, stopping: asyncio.Event) -> Registry | None:
+        """Ask the store until it answers; `None` when told to stop before."""
+        attempt = 0
+        database = raw_database(self._park.id)
+        while not stopping.is_set():
+            try:
+                registry = await asyncio.to_thread(load_registry, self._around.store, self._park)
+            except StoreError as error:
+                self._note_load_error(error, database)
+                await _wait(stopping, pause_s(attempt, self._around.dice()))
+                attempt += 1
+            else:
+                self._maybe_load_error = None
+                self._events.close("store_denied", database, self._around.clock_ms())
+                return registry
+        return None
+
+    def _note_load_error(self, error: StoreError, database: str) -> None:
+        if type(error) is not type(self._maybe_load_error):
+            _LOGGER.warning("%s: waits to start: %s", self._park.id, error)
+        self._maybe_load_error = error
+        if isinstance(error, StoreDenied):
+            parameters = {"database": database, "error": str(error)}
+            self._events.open("store_denied", database, parameters, self._around.clock_ms())
+
+    # -- the subscriber's listener ------------------------------------------------------------------
+
+    def arrived(self, arrival: Arrival) -> None:
+        """Take a message of a gateway."""
+        if arrival.topic.kind == "status":
+            self._take_status(arrival)
+            self._subscriber.puback(arrival)
+        elif self._maybe_pipeline is not None:
+            self._maybe_pipeline.arrived(arrival, self._subscriber.puback)
+
+    def stray(self, topic: str) -> None:
+        """Count a message on a topic that is no gateway's."""
+        self._strays += 1
+        _LOGGER.debug("%r is no gateway's topic", topic)
+
+    def link(self, *, is_up: bool) -> None:
+        """Note whether the subscriptions stand."""
+        self._is_connected = is_up
+        _LOGGER.info("%s: broker %s", self._park.id, "connected" if is_up else "connection lost")
+
+    def _take_status(self, arrival: Arrival) -> None:
+        gateway = arrival.topic.gateway
+        try:
+            told = status.decode(arrival.body)
+            line = encode_status(self._park.id, told, arrival.received_at_ms)
+        except (MalformedMessage, ValueError) as error:
+            self._bad_statuses += 1
+            _LOGGER.warning("status of %s cannot be read: %s", gateway, error)
+            return
+        if told.gateway != gateway:
+            self._bad_statuses += 1
+            _LOGGER.warning("status of %s says that it is of %s", gateway, told.gateway)
+            return
+        self._reports.add(line)
+        # Time 0 is the last will's; a clean stop is no event.
+        if told.online or told.time_ms:
+            self._events.close("gateway_offline", gateway, arrival.received_at_ms)
+        else:
+            self._events.open("gateway_offline", gateway, {"gateway": gateway}, arrival.received_at_ms)
+
+    # -- telling others -----------------------------------------------------------------------------
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(_ACK_EVERY_S)
+            self._send_acks()
+
+    def _send_acks(self) -> None:
+        if not self._acks:
+            return
+        for gateway, one in self._acks.take(self._around.clock_ms()):
+            self._subscriber.publish(topics.ack(self._park.id, gateway), ack.encode(one))
+
+    async def _report(self) -> None:
+        event_topic = topics.ingest_event(self._park.id, self._around.instance)
+        while True:
+            now_ms = self._around.clock_ms()
+            self._events.close_older("foreign_meter", now_ms - _FOREIGN_FOR_MS, now_ms)
+            for event in self._events.take(now_ms):
+                self._reports.add(event.line(self._park.id))
+                self._subscriber.publish(event_topic, event.body())
+            await self._reports.write()
+            await asyncio.sleep(_REPORT_EVERY_S)
+
+    def health(self) -> ParkHealth:
+        """Give a snapshot; safe from any thread."""
+        return ParkHealth(
+            park=self._park.id,
+            problems=tuple(self._problems()),
+            accounts=self._accounts.snapshot(),
+            is_connected=self._is_connected,
+            queued_bytes=self._intake.queued_bytes,
+            withheld=self._intake.withheld,
+            let_go=self._intake.let_go,
+            strays=self._strays,
+            bad_statuses=self._bad_statuses,
+            bodies=self._writer.bodies,
+            open_events=tuple((event.kind, event.subject) for event in self._events.opened()),
+        )
+
+    def _problems(self) -> list[str]:
+        trouble: Trouble | None = self._writer.maybe_trouble
+        maybe_pipeline = self._maybe_pipeline
+        found = (
+            self._maybe_load_error,
+            None if trouble is None else trouble.error,
+            None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,
+            None if self._is_connected or maybe_pipeline is None else "no connection to the broker",
+        )
+        return [str(one) for one in found if one is not None]
+
+
+async def _wait(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), seconds)
+    except TimeoutError:
+        return
