@@ -128,11 +128,8 @@ class Influx2(_InfluxQlStore):
         """
         org_id = self.org_id()
         actions = ("read", "write") if may_write else ("read",)
-        permissions = [
-            {"action": action, "resource": {"type": "buckets", "id": self._bucket_id(name), "orgID": org_id}}
-            for name in databases
-            for action in actions
-        ]
+        buckets = [{"type": "buckets", "id": self._bucket_id(name), "orgID": org_id} for name in databases]
+        permissions = [{"action": action, "resource": bucket} for bucket in buckets for action in actions]
         body = {"orgID": org_id, "description": description, "permissions": permissions}
         created = self._connection.call("POST", "/api/v2/authorizations", body=body)
         return str(created["token"])
