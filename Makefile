@@ -28,8 +28,8 @@ check: $(READY) ## Lint, types, import contracts and the fast tests
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests -m "not servers and not slow" $(PYTEST_ARGS)
 
-bench: $(READY) ## Measure what docs/performance.md quotes, and print it as a table
-	@$(BIN)/python -m bench $(BENCH)
+bench: $(READY) ## Measure speed and size, print a table (BENCH="NAME ...")
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 soak: $(READY) ## The loss test for longer (SOAK_MINUTES=60), with kills at random moments
 	@ZONEWISE_SOAK_MINUTES=$(or $(SOAK_MINUTES),60) $(BIN)/pytest tests/system -m soak $(PYTEST_ARGS)
