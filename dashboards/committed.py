@@ -7,14 +7,11 @@ from dashboards.boards import dashboard_files
 from dashboards.site import Site
 from dashboards.texts import languages, load_texts
 
-#: As in `simulators/parks/demo/park.yaml`; a test compares.
-DEMO = Site(park="demo", name="Demo park", timezone="Europe/Ljubljana")
 
-
-def committed_files() -> dict[str, str]:
+def committed_files(demo: Site) -> dict[str, str]:
     """Give the text of every committed dashboard by its path in the project."""
     return {
         f"dashboards/generated/{language}/{name}": text
         for language in languages()
-        for name, text in dashboard_files(DEMO, load_texts(language)).items()
+        for name, text in dashboard_files(demo, load_texts(language)).items()
     }

@@ -71,6 +71,9 @@ def to_json(board: Board, site: Site, texts: Texts) -> str:
     document = json.loads(json.dumps(built, cls=JSONEncoder))
     for link in document["links"]:
         del link["placement"]  # the SDK's default hides links in a menu
+    for variable in document["templating"]["list"]:
+        for key in ("auto", "auto_min", "auto_count"):  # the SDK gives every variable those of an interval
+            variable.pop(key, None)
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
@@ -127,7 +130,7 @@ def _events_query(language: str) -> InfluxQuery:
 def _panel(panel: Panel, site: Site, texts: Texts) -> AnyPanel:
     text = texts.panel(panel.key)
     source = _source(panel.source, site)
-    built = view(panel, texts).id(panel.id).title(text.title).description(text.description)
+    built = view(panel, texts, site.zones).id(panel.id).title(text.title).description(text.description)
     built = built.datasource(source).unit(panel.unit)
     for i, query in enumerate(panel.queries):
         built = built.with_target(_target(query, chr(ord("A") + i), source, texts))

@@ -55,6 +55,12 @@ def mappings(scale: Scale, texts: Texts) -> list[ValueMapping]:
     return [ValueMap(options=results)]
 
 
+def names(by_id: Mapping[str, str]) -> list[ValueMapping]:
+    """Give the display names of ids."""
+    results = {one: ValueMappingResult(text=name, index=i) for i, (one, name) in enumerate(by_id.items())}
+    return [ValueMap(options=results)] if results else []
+
+
 def thresholds(scale: Scale) -> ThresholdsConfig:
     """Give the colours of a scale."""
     steps = STEPS.get(scale, STEPS[Scale.PLAIN])

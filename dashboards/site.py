@@ -6,7 +6,8 @@ because links, alerts and permissions hang on them. Grafana takes at most 40 cha
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -33,11 +34,13 @@ class Site:
         park: Park id.
         name: Display name; also the folder's title.
         timezone: IANA name; days begin at its midnight.
+        zones: Display names of zones by id: series only know ids.
     """
 
     park: str
     name: str
     timezone: str
+    zones: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder_uid(self) -> str:
@@ -73,7 +76,8 @@ def uid(park: str, what: str) -> str:
 
 def to_site(park: Park) -> Site:
     """Take from a park description what dashboards need."""
-    return Site(park=park.id, name=park.name, timezone=park.timezone.key)
+    zones = {zone.id: zone.name for zone in park.zones.values()}
+    return Site(park=park.id, name=park.name, timezone=park.timezone.key, zones=zones)
 
 
 def load_sites(path: Path) -> tuple[Site, ...]:

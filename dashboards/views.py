@@ -35,18 +35,33 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
 )
 
-from dashboards.look import STATE_COLOURS, STEPS, mappings, thresholds
+from dashboards.look import STATE_COLOURS, STEPS, mappings, names, thresholds
 from dashboards.panel import Column, Panel, Scale, View
 from dashboards.texts import Texts
 
+#: Tag of the series and column of the tables that hold a zone's id.
+GROUP = "group"
 AnyPanel = bargauge.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
 #: A line is broken where points are further apart than this: a gap is shown as a gap.
 _BREAK_MS = 30 * 60 * 1000
 
 
-def view(panel: Panel, texts: Texts) -> AnyPanel:
-    """Give the SDK's builder of a panel, without its place and queries."""
-    return _VIEWS[panel.view](panel, texts)
+def view(panel: Panel, texts: Texts, zones: Mapping[str, str]) -> AnyPanel:
+    """Give the SDK's builder of a panel, without its place and queries.
+
+    Args:
+        panel: What to show.
+        texts: Its words.
+        zones: Display names of zones by id.
+    """
+    built = _VIEWS[panel.view](panel, texts)
+    if any(column.name == GROUP for column in panel.columns):
+        title = texts.word("columns", GROUP)
+        return built.override_by_name(title, [DynamicConfigValue(id_val="mappings", value=names(zones))])
+    if all(query.legend == f"$tag_{GROUP}" for query in panel.queries):
+        for zone, name in zones.items():
+            built = built.override_by_name(zone, [DynamicConfigValue(id_val="displayName", value=name)])
+    return built
 
 
 def _stat(panel: Panel, texts: Texts) -> stat.Panel:
