@@ -11,7 +11,9 @@ Example:
 """
 
 cli = LazyCommands(
-    "zonewise-dashboards", package="dashboards.commands", commands=("build", "push", "verify"), help=_HELP
+    "zonewise-dashboards",
+    commands={name: f"dashboards.commands.{name}:command" for name in ("build", "push", "verify")},
+    help=_HELP,
 )
 
 
