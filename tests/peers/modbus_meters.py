@@ -7,7 +7,6 @@ late, wrongly, with a refusal or not at all, over Modbus TCP, RTU over TCP and a
 import asyncio
 import os
 import struct
-import termios
 import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -153,34 +152,30 @@ async def _serving(
 
 @asynccontextmanager
 async def serial_line(meters: Meters) -> AsyncIterator[Path]:
-    """Serve RTU frames on a pty; gives the device file of its other end.
-
-    The kernel refuses to set parity on a pty a second time; a changed baud rate makes it forget the first.
-    """
+    """Serve RTU frames on a pty; gives the device file of its other end."""
     master, slave = os.openpty()
     tty.setraw(master)
+    os.set_blocking(master, False)
     path = Path(os.ttyname(slave))
     os.close(slave)
     loop = asyncio.get_running_loop()
     rtu = _Rtu(meters, lambda frame: os.write(master, frame))
+    timers: list[asyncio.TimerHandle] = []
 
     def readable() -> None:
         try:
             rtu.feed(os.read(master, 1024))
+        except BlockingIOError:
+            return
         except OSError:  # nobody holds the other end
-            _forget_settings(master)
             loop.remove_reader(master)
-            loop.call_later(0.01, loop.add_reader, master, readable)
+            timers[:] = [loop.call_later(0.01, loop.add_reader, master, readable)]
 
     loop.add_reader(master, readable)
     try:
         yield path
     finally:
+        for timer in timers:
+            timer.cancel()
         loop.remove_reader(master)
         os.close(master)
-
-
-def _forget_settings(master: int) -> None:
-    settings = termios.tcgetattr(master)
-    settings[4] = settings[5] = termios.B50
-    termios.tcsetattr(master, termios.TCSANOW, settings)

@@ -1,0 +1,123 @@
+"""The line on a real pty pair: serial settings, reopening, and answers that come late.
+
+Without parity: the kernel strips PARENB on a pty, and pyserial's second look at the settings, which pymodbus
+always causes, then fails (EINVAL). No real port does that.
+"""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from serial import Serial as Port
+
+from edge.bus import Bus
+from edge.config import BusConfig, Serial
+from edge.errors import BusError, GarbledAnswer, LineDown, NoAnswer
+from edge.plan import Block
+from edge.profile import Function
+from tests.peers.modbus_meters import Meters, content, serial_line
+
+LOW = Block(Function.INPUT, 100, 10)
+HIGH = Block(Function.INPUT, 110, 10)
+
+
+def line(path: Path, **changes: float) -> BusConfig:
+    way = Serial(path, baud=115200, parity="N")
+    return BusConfig("line1", way, **{"timeout_s": 0.1, "late_window_s": 0.3, **changes})
+
+
+async def test_registers_come_as_they_are_on_the_wire() -> None:
+    async with serial_line(Meters()) as path, Bus(line(path)) as bus:
+        await bus.connect()
+        for count in (1, 2, 60, 125):
+            assert await bus.read(17, Block(Function.INPUT, 3000, count)) == content(17, 3000, count)
+
+
+async def test_a_line_can_be_opened_again() -> None:
+    async with serial_line(Meters()) as path:
+        for stop_bits in (1, 2, 1):
+            way = Serial(path, baud=9600, parity="N", stop_bits=stop_bits)
+            async with Bus(BusConfig("line1", way, timeout_s=1)) as bus:
+                await bus.connect()
+                assert await bus.read(1, LOW) == content(1, 100, 10)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_port_that_is_not_there_says_so() -> None:
+    async with Bus(line(Path("/dev/serial/by-id/none"))) as bus:
+        with pytest.raises(LineDown, match="No such file"):
+            await bus.connect()
+
+
+async def test_a_port_that_another_program_holds_says_so() -> None:
+    async with serial_line(Meters()) as path, Bus(line(path)) as bus:
+        with Port(str(path), exclusive=True), pytest.raises(LineDown, match="exclusively lock"):
+            await bus.connect()
+
+
+async def test_a_cut_cable_is_a_line_down() -> None:
+    async with serial_line(Meters(mute={1})) as path:
+        bus = Bus(line(path, timeout_s=30))
+        await bus.connect()
+        pending = asyncio.ensure_future(bus.read(1, LOW))
+        await asyncio.sleep(0.05)
+    with pytest.raises(LineDown, match="connection lost"):
+        await asyncio.wait_for(pending, timeout=10)
+    with pytest.raises(LineDown):
+        await bus.connect()
+    bus.close()
+
+
+async def ask_in_turn(delay_s: float) -> Counter[str]:
+    """Ask a slow and a quick unit for neighbouring blocks of equal length, and compare what comes."""
+    meters = Meters(delay_s={5: delay_s, 6: 0.01})
+    outcomes: Counter[str] = Counter()
+    async with serial_line(meters) as path, Bus(line(path)) as bus:
+        await bus.connect()
+        for unit, block in [(5, LOW), (6, HIGH), (5, HIGH), (6, LOW), (5, LOW), (6, HIGH)]:
+            try:
+                answer = await bus.read(unit, block)
+            except BusError as error:
+                outcomes[f"{unit} {type(error).__name__}"] += 1
+            else:
+                outcomes[f"{unit} read"] += 1
+                assert answer == content(unit, block.address, block.count), f"{delay_s} s late"
+    return outcomes
+
+
+async def test_no_late_answer_is_taken_for_the_next() -> None:
+    """Time-out 0.1 s and late window 0.3 s: delays up to their sum."""
+    found = await asyncio.gather(*(ask_in_turn(0.01 * step) for step in range(39)))
+    assert all(outcomes["6 read"] == 3 for outcomes in found), "the others go on"
+    assert found[0]["5 read"] == 3
+    assert found[-1]["5 NoAnswer"] == 3
+
+
+async def test_late_answers_and_garbage_are_told_apart_and_counted() -> None:
+    late: list[int] = []
+    meters = Meters(delay_s={5: 0.15})
+    async with serial_line(meters) as path, Bus(line(path), on_late=late.append) as bus:
+        await bus.connect()
+        with pytest.raises(NoAnswer):
+            await bus.read(5, LOW)
+        assert await bus.read(6, HIGH) == content(6, 110, 10)
+        meters.tamper = lambda raw: raw[:5] + b"\x55" + raw[6:]
+        with pytest.raises(GarbledAnswer):
+            await bus.read(6, HIGH)
+        assert late == [5]
+
+
+async def test_a_refusal_cut_in_pieces_by_the_system_is_put_together() -> None:
+    async with serial_line(Meters(refusals={100: 2})) as path, Bus(line(path)) as bus:
+        await bus.connect()
+        with pytest.raises(BusError, match="ILLEGAL_DATA_ADDRESS"):
+            await bus.read(5, LOW)
+
+
+async def test_a_setting_that_the_port_refuses_is_a_line_down() -> None:
+    async with serial_line(Meters()) as path:
+        way = Serial(path, baud=9600, parity="E")
+        async with Bus(BusConfig("line1", way)) as bus:
+            with pytest.raises(LineDown, match="Invalid argument"):
+                await bus.connect()
