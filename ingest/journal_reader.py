@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
-from ingest.segments import Frame, Record, maybe_frame_at, scan
+from ingest.segments import FRAME_OVERHEAD_BYTES, Frame, Record, maybe_frame_at, maybe_frame_bytes, scan
 
 _LOGGER = logging.getLogger(__name__)
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,32})\.(\d+)\.zwj")
@@ -93,11 +93,15 @@ class JournalReader:
                 yield Place(park, str(segment), frame.offset, index), record
 
     def maybe_record(self, place: Place) -> Record | None:
-        """Give the record at a place; `None` when it is damaged or no longer kept."""
+        """Give the record at a place, reading its frame only; `None` when damaged or no longer kept."""
         try:
-            data = self.path(place.park, place.segment).read_bytes()
+            with self.path(place.park, place.segment).open("rb") as file:
+                file.seek(place.offset)
+                start = file.read(FRAME_OVERHEAD_BYTES)
+                maybe_size = maybe_frame_bytes(start)
+                data = b"" if maybe_size is None else start + file.read(maybe_size - len(start))
         except FileNotFoundError:
             return None
-        maybe_frame = maybe_frame_at(data, place.offset)
+        maybe_frame = maybe_frame_at(data, 0)
         records = () if maybe_frame is None else maybe_frame.records()
         return records[place.index] if place.index < len(records) else None

@@ -120,6 +120,14 @@ def maybe_frame_at(data: bytes, offset: int) -> Frame | None:
     return Frame(offset, FRAME_OVERHEAD_BYTES + length, count, first_ms, last_ms, payload)
 
 
+def maybe_frame_bytes(start: bytes) -> int | None:
+    """Give the size of the frame whose first `FRAME_OVERHEAD_BYTES` these are; `None` = not a frame's."""
+    if len(start) < FRAME_OVERHEAD_BYTES or not start.startswith(_MAGIC):
+        return None
+    _, length, *_ = _FIXED.unpack_from(start)
+    return FRAME_OVERHEAD_BYTES + length if length <= MAX_PAYLOAD_BYTES else None
+
+
 def scan(data: bytes) -> Iterator[Frame | Damage]:
     """Give the frames of a segment in order, and what lies between them."""
     offset = len(HEADER) if data.startswith(HEADER) else 0

@@ -41,6 +41,7 @@ class Connection:
         self._client: Any = _client(config)
         self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)
         self._compresses = compresses
+        self._url = config.url
 
     def write(self, path: str, query: Mapping[str, str], lines: bytes) -> None:
         """Post line protocol."""
@@ -82,7 +83,7 @@ class Connection:
         except ApiException as error:
             raise _sorted(error) from error
         except urllib3.exceptions.HTTPError as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            raise StoreUnavailable(f"InfluxDB at {self._url} does not answer: {error}") from error
 
     def close(self) -> None:
         """Close the pool."""
