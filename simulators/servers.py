@@ -21,15 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simulators.errors import ServerError
+
 _HOST = "127.0.0.1"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
 _PR_SET_PDEATHSIG = 1
 _ALSO_LOOK_IN = "/usr/sbin:/sbin"  # Debian keeps daemons out of a user's PATH
-
-
-class ServerError(Exception):
-    """A private server cannot be started; the message has the end of its log."""
 
 
 def free_port() -> int:

@@ -1,0 +1,1 @@
+"""The commands of `zonewise-sim`, one module each, imported when called."""

@@ -1,0 +1,38 @@
+"""Errors of the simulators.
+
+SimulatorError
+├── ServerError        a private server cannot be started (`simulators.servers`)
+├── OrderRefused       a fault was ordered that the park does not know; the orderer must change it
+├── ParkGone           no simulated park answers at the socket
+├── DeliveryFailed     not everything was acknowledged in the time allowed
+├── DemoIsRunning      another demo runs in this clone
+└── DemoFailed         a program of the demo has ended early, or something did not come true in time
+"""
+
+
+class SimulatorError(Exception):
+    """Root of the errors raised by `simulators`."""
+
+
+class ServerError(SimulatorError):
+    """A private server cannot be started; the message has the end of its log."""
+
+
+class OrderRefused(SimulatorError):
+    """A fault for a target or of a kind that the park does not know; the message says which it knows."""
+
+
+class ParkGone(SimulatorError):
+    """No simulated park answers at the socket."""
+
+
+class DeliveryFailed(SimulatorError):
+    """Not everything was acknowledged in the time allowed; the message has the accounts."""
+
+
+class DemoIsRunning(SimulatorError):
+    """Another demo runs in this clone."""
+
+
+class DemoFailed(SimulatorError):
+    """The demo cannot go on; the message names the program and has the end of its log."""
