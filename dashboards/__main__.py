@@ -11,9 +11,7 @@ Example:
 """
 
 cli = LazyCommands(
-    "zonewise-dashboards",
-    commands={name: f"dashboards.commands.{name}:command" for name in ("build", "push", "verify")},
-    help=_HELP,
+    "zonewise-dashboards", package="dashboards.commands", commands=("build", "push", "verify"), help=_HELP
 )
 
 
