@@ -1,0 +1,1 @@
+"""The commands of `zonewise-edge`, one module each, imported when called."""
