@@ -1,276 +1,14 @@
-"""The park description file (`park.yaml`) and its way to a `Park`.
+"""From a park description file (`park.yaml`) to a `Park`."""
 
-A relation is written as one value that always holds, or as a list of spans with `valid_from` (included) and
-`valid_to` (excluded), each a local day or an instant.
-"""
-
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator
-
-from metering.config import Location, Model, did_you_mean, load
-from metering.dated import BEGINNING_MS, END_MS, Dated, Span, in_order, to_ms
+from metering.config import load
 from metering.errors import ConfigError, Problem
-from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
-from metering.park import Group, Park, ParkMeter, Place, Role
-from metering.quantities import VOCABULARY, Kind, Medium, Quantity, Unit
-
-T = TypeVar("T")
-ParkId = Annotated[str, Field(pattern=PARK_ID_PATTERN)]
-GatewayId = Annotated[str, Field(pattern=GATEWAY_ID_PATTERN)]
-MeterId = Annotated[str, Field(pattern=METER_ID_PATTERN)]
-QuantityName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
-
-
-class DatedEntry(Model):
-    """What every dated table has in common."""
-
-    valid_from: datetime | date | None = Field(
-        default=None, description="First local day or instant; default: always"
-    )
-    valid_to: datetime | date | None = Field(
-        default=None, description="First local day or instant that no longer counts; default: for ever"
-    )
-    source: str | None = Field(default=None, description="Where this is known from")
-
-
-class PlaceEntry(DatedEntry):
-    """Zone, and perhaps building, of a meter."""
-
-    zone: MeterId = Field(description="Id of a zone")
-    building: MeterId | None = Field(default=None, description="Id of a building")
-
-
-class TenantEntry(DatedEntry):
-    """Tenant of a meter."""
-
-    tenant: MeterId = Field(description="Id of a tenant")
-
-
-class GatewayEntry(DatedEntry):
-    """Gateway that may deliver a meter's rows."""
-
-    gateway: GatewayId = Field(description="Id of a gateway")
-
-
-class FeederEntry(DatedEntry):
-    """Meter directly upstream."""
-
-    fed_by: MeterId = Field(description="Id of a meter of the same medium")
-
-
-class NumberEntry(DatedEntry):
-    """A number, such as an area in m2."""
-
-    value: float = Field(ge=0, description="The number")
-
-
-def _as_entries(key: str) -> Callable[[object], object]:
-    """Make the short form (one value that always holds) a list of one entry."""
-
-    def expand(written: object) -> object:
-        return [{key: written}] if isinstance(written, str | int | float) else written
-
-    return expand
-
-
-Places = Annotated[
-    tuple[PlaceEntry, ...],
-    BeforeValidator(_as_entries("zone"), json_schema_input_type=MeterId | tuple[PlaceEntry, ...]),
-]
-Tenants = Annotated[
-    tuple[TenantEntry, ...],
-    BeforeValidator(_as_entries("tenant"), json_schema_input_type=MeterId | tuple[TenantEntry, ...]),
-]
-Gateways = Annotated[
-    tuple[GatewayEntry, ...],
-    BeforeValidator(_as_entries("gateway"), json_schema_input_type=GatewayId | tuple[GatewayEntry, ...]),
-]
-Feeders = Annotated[
-    tuple[FeederEntry, ...],
-    BeforeValidator(_as_entries("fed_by"), json_schema_input_type=MeterId | tuple[FeederEntry, ...]),
-]
-Numbers = Annotated[
-    tuple[NumberEntry, ...],
-    BeforeValidator(_as_entries("value"), json_schema_input_type=float | tuple[NumberEntry, ...]),
-]
-
-
-class GroupEntry(Model):
-    """A zone, building or tenant."""
-
-    name: str = Field(description="As people call it")
-    area_m2: Numbers = Field(default=(), description="Gross area in m2")
-    people: Numbers = Field(default=(), description="People who work there, full-time equivalents")
-    output: Numbers = Field(default=(), description="What is made there, a month, in a unit of your own")
-
-
-class BuildingEntry(GroupEntry):
-    """A building and its zone."""
-
-    zone: MeterId = Field(description="Id of its zone")
-
-
-class MeterEntry(Model):
-    """A measuring point."""
-
-    name: str | None = Field(default=None, description="As people call it; default: its id")
-    medium: Medium = Field(description="What flows through it")
-    role: Role = Field(default=Role.USE, description="What the flow is for; decides its part in zone use")
-    place: Places = Field(default=(), description="Zone, and perhaps building; none: unassigned")
-    tenant: Tenants = Field(default=(), description="Who uses what it measures")
-    gateway: Gateways = Field(
-        default=(), description="Who may deliver its rows; none: the first gateway that announced it"
-    )
-    fed_by: Feeders = Field(default=(), description="Meter directly upstream; none: fed from outside")
-
-
-class QuantityEntry(Model):
-    """A quantity that the park declares besides the product's."""
-
-    unit: Unit = Field(description="Unit of every value")
-    kind: Kind = Field(description="gauge: a value at an instant; counter: only ever rises")
-    media: tuple[Medium, ...] = Field(min_length=1, description="Media in which it makes sense")
-    low: float = Field(description="Lowest plausible value")
-    high: float = Field(description="Highest plausible value")
-
-
-class ParkDescription(Model):
-    """A park description file."""
-
-    park: ParkId = Field(description="Id: lower-case letters, digits, hyphens; at most 32")
-    name: str = Field(description="As people call it")
-    timezone: str = Field(description="IANA name, such as Europe/Ljubljana")
-    zones: Mapping[MeterId, GroupEntry] = Field(description="Zones by id")
-    buildings: Mapping[MeterId, BuildingEntry] = Field(default_factory=dict, description="Buildings by id")
-    tenants: Mapping[MeterId, GroupEntry] = Field(default_factory=dict, description="Tenants by id")
-    quantities: Mapping[QuantityName, QuantityEntry] = Field(
-        default_factory=dict, description="Quantities besides the product's, by name"
-    )
-    meters: Mapping[MeterId, MeterEntry] = Field(description="Measuring points by id")
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(
-                f"unknown time zone {name!r}{did_you_mean(name, available_timezones())}"
-            ) from error
-        return name
-
-    def problems(self) -> Iterator[tuple[Location, str]]:
-        """Yield unknown groups and feeders, overlapping spans, loops and bad quantities."""
-        for name, building in self.buildings.items():
-            yield from _unknown(("buildings", name, "zone"), "zone", building.zone, self.zones)
-        for name, quantity in self.quantities.items():
-            yield from _quantity_problems(name, quantity)
-        for meter, entry in self.meters.items():
-            yield from self._meter_problems(meter, entry)
-        yield from self._loops()
-
-    def _meter_problems(self, meter: str, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
-        here: Location = ("meters", meter)
-        for i, place in enumerate(entry.place):
-            yield from _unknown((*here, "place", i, "zone"), "zone", place.zone, self.zones)
-            if place.building is not None:
-                there = (*here, "place", i, "building")
-                yield from _unknown(there, "building", place.building, self.buildings)
-        for i, tenant in enumerate(entry.tenant):
-            yield from _unknown((*here, "tenant", i, "tenant"), "tenant", tenant.tenant, self.tenants)
-        for i, feeder in enumerate(entry.fed_by):
-            yield from self._feeder_problems((*here, "fed_by", i, "fed_by"), entry, feeder.fed_by)
-        for key, entries in _relations(entry):
-            yield from _overlaps((*here, key), entries, ZoneInfo(self.timezone))
-
-    def _feeder_problems(
-        self, here: Location, fed: MeterEntry, feeder: str
-    ) -> Iterator[tuple[Location, str]]:
-        yield from _unknown(here, "meter", feeder, self.meters)
-        if feeder in self.meters and self.meters[feeder].medium is not fed.medium:
-            yield here, f"{feeder!r} measures {self.meters[feeder].medium}, not {fed.medium}"
-
-    def _loops(self) -> Iterator[tuple[Location, str]]:
-        """A meter that feeds itself, over any number of steps, at any one time."""
-        zone = ZoneInfo(self.timezone)
-        try:
-            feeders = {
-                meter: _dated(entry.fed_by, lambda one: one.fed_by, zone)
-                for meter, entry in self.meters.items()
-            }
-        except ValueError:  # overlapping or backward spans, reported in their place already
-            return
-        instants = {BEGINNING_MS, *(t for relation in feeders.values() for t in relation.changes_ms())}
-        for meter in feeders:
-            if any(_feeds_itself(meter, feeders, instant) for instant in instants):
-                yield ("meters", meter, "fed_by"), f"{meter!r} is fed by itself, directly or over others"
-
-
-def _feeds_itself(meter: str, feeders: Mapping[str, Dated[str]], instant_ms: int) -> bool:
-    maybe_feeder = feeders[meter].maybe_at(instant_ms)
-    for _ in feeders:
-        if maybe_feeder is None or maybe_feeder not in feeders:
-            return False
-        if maybe_feeder == meter:
-            return True
-        maybe_feeder = feeders[maybe_feeder].maybe_at(instant_ms)
-    return False
-
-
-def _relations(entry: MeterEntry) -> Iterator[tuple[str, tuple[DatedEntry, ...]]]:
-    yield "place", entry.place
-    yield "tenant", entry.tenant
-    yield "gateway", entry.gateway
-    yield "fed_by", entry.fed_by
-
-
-def _unknown(
-    here: Location, what: str, name: str, known: Mapping[str, object]
-) -> Iterator[tuple[Location, str]]:
-    if name not in known:
-        yield here, f"unknown {what} {name!r}{did_you_mean(name, known)}"
-
-
-def _overlaps(
-    here: Location, entries: tuple[DatedEntry, ...], zone: ZoneInfo
-) -> Iterator[tuple[Location, str]]:
-    try:
-        _dated(entries, lambda _: here[-1], zone)
-    except ValueError as error:
-        yield here, f"spans of time do not fit: {error}"
-
-
-def _quantity_problems(name: str, entry: QuantityEntry) -> Iterator[tuple[Location, str]]:
-    if name in VOCABULARY:
-        yield ("quantities", name), f"{name!r} is one of the product's own quantities"
-        return
-    try:
-        _quantity(name, entry)
-    except ValueError as error:
-        yield ("quantities", name), str(error)
-
-
-AnyEntry = TypeVar("AnyEntry", bound=DatedEntry)
-
-
-def _dated(entries: tuple[AnyEntry, ...], value: Callable[[AnyEntry], T], zone: ZoneInfo) -> Dated[T]:
-    return in_order(
-        Span(
-            value(entry),
-            BEGINNING_MS if entry.valid_from is None else to_ms(entry.valid_from, zone),
-            END_MS if entry.valid_to is None else to_ms(entry.valid_to, zone),
-        )
-        for entry in entries
-    )
-
-
-def _quantity(name: str, entry: QuantityEntry) -> Quantity:
-    return Quantity(name, entry.unit, entry.kind, frozenset(entry.media), entry.low, entry.high)
+from metering.park import Group, Park, ParkMeter, Place
+from metering.park_description import MeterEntry, ParkDescription, dated, quantity
 
 
 def to_park(description: ParkDescription) -> Park:
@@ -284,7 +22,7 @@ def to_park(description: ParkDescription) -> Park:
         buildings=_groups(description.buildings, zone),
         tenants=_groups(description.tenants, zone),
         meters={meter: _meter(meter, entry, zone) for meter, entry in description.meters.items()},
-        declared={name: _quantity(name, entry) for name, entry in description.quantities.items()},
+        declared={name: quantity(name, entry) for name, entry in description.quantities.items()},
     )
 
 
@@ -294,7 +32,7 @@ def _groups(entries: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Group]:
             group,
             entry.name,
             {
-                key: _dated(getattr(entry, key), lambda number: number.value, zone)
+                key: dated(getattr(entry, key), lambda number: number.value, zone)
                 for key in ("area_m2", "people", "output")
             },
         )
@@ -308,10 +46,10 @@ def _meter(meter: str, entry: MeterEntry, zone: ZoneInfo) -> ParkMeter:
         name=entry.name or meter,
         medium=entry.medium,
         role=entry.role,
-        place=_dated(entry.place, lambda one: Place(one.zone, one.building), zone),
-        tenant=_dated(entry.tenant, lambda one: one.tenant, zone),
-        gateway=_dated(entry.gateway, lambda one: one.gateway, zone),
-        fed_by=_dated(entry.fed_by, lambda one: one.fed_by, zone),
+        place=dated(entry.place, lambda one: Place(one.zone, one.building), zone),
+        tenant=dated(entry.tenant, lambda one: one.tenant, zone),
+        gateway=dated(entry.gateway, lambda one: one.gateway, zone),
+        fed_by=dated(entry.fed_by, lambda one: one.fed_by, zone),
     )
 
 

@@ -9,7 +9,7 @@ from settings_page import settings_page
 from edge.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.config import json_schema
-from metering.park_file import ParkDescription
+from metering.park_description import ParkDescription
 
 ROOT = Path(__file__).parents[1]
 

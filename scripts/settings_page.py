@@ -6,7 +6,7 @@ from typing import Any
 from edge.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.config import Model
-from metering.park_file import ParkDescription
+from metering.park_description import ParkDescription
 
 _HEAD = """# Settings
 
