@@ -1,7 +1,6 @@
 """The journal on a real disk: group commits, torn tails, full disks, other processes."""
 
 import logging
-import os
 import subprocess
 import sys
 from datetime import date
@@ -11,20 +10,8 @@ import pytest
 
 from ingest.errors import JournalError, JournalLocked
 from ingest.journal import Journal, JournalReader, Place, Record, SegmentName
+from tests.ingest.journal_records import DAY, DAY_MS, NOON_MS, bodies, record
 from tests.peers.full_disk import files_limited_to
-
-DAY_MS = 86_400_000
-NOON_MS = 1_790_078_400_000  # 2026-09-22T12:00:00Z
-DAY = date(2026, 9, 22)
-
-
-def record(number: int, *, park: str = "demo", received_at_ms: int = NOON_MS, size: int = 20) -> Record:
-    body = b"%020d" % number + os.urandom(max(0, size - 20))
-    return Record(f"zonewise/v1/{park}/gw-1/data", received_at_ms, (("seq", str(number)),), body)
-
-
-def bodies(journal: Journal | JournalReader, park: str = "demo") -> list[bytes]:
-    return [one.body for _, one in journal.read(park)]
 
 
 def test_records_come_back_with_their_places(tmp_path: Path) -> None:
