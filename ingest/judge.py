@@ -2,8 +2,8 @@
 
 Contract:
 - Every message gets a `Verdict`, whatever its bytes; rows stored + rows refused = rows received.
-- A message as a whole is refused with a `reason` (`metering.message.REASONS`, `ID_MISMATCH`, and
-  `UNEXPECTED` from the supervision in `ingest.pipeline`); a row with a `RowReason`.
+- A message as a whole is refused with a reason of `metering.message.REASONS` or one of those below; a row
+  with a `RowReason`.
 - Replay of a record gives the same verdict as its receipt, given the same registry: the instant of receipt is
   the record's, the clock is not asked.
 """

@@ -7,7 +7,7 @@ Invariants:
   is sent.
 - Memory is bounded: the intake holds a bounded number of bytes, one batch is judged ahead, one is being
   written. What does not fit stays with the broker and the gateways.
-- Whatever a message holds, the next one is judged: `_judge` is the program's one supervision point.
+- Whatever a message holds, the next one is judged (`ingest.supervision`).
 - Each park has a pipeline of its own, so one that waits for its database or its disk holds up no other.
 """
 
@@ -25,10 +25,11 @@ from ingest.errors import DiskError
 from ingest.events import EventBook
 from ingest.intake import Intake
 from ingest.journal import Record
-from ingest.judge import UNEXPECTED, Judge, Verdict, refuse
+from ingest.judge import Judge, Verdict
 from ingest.quarantine import Entry
 from ingest.safekeeping import Kept, Safekeeping, point_entry, to_entries, verdict_entries
 from ingest.subscriber import Arrival
+from ingest.supervision import judge_safely
 from ingest.validate import RefusedRow, RowReason
 from ingest.writer import ParkWriter, pause_s
 from metering import message
@@ -130,14 +131,7 @@ class Pipeline:
         return kept
 
     def _judge_all(self, records: Sequence[Record]) -> list[Verdict]:
-        return [self._judge(record) for record in records]
-
-    def _judge(self, record: Record) -> Verdict:
-        try:
-            return self._park.judge.judge(record)
-        except Exception as error:  # supervision: no message, whatever it holds, stops ingest
-            _LOGGER.exception("%s: a message is set aside", record.topic)
-            return refuse(record, UNEXPECTED, f"{type(error).__name__}: {error}")
+        return [judge_safely(self._park.judge, record) for record in records]
 
     def _note(self, verdict: Verdict) -> None:
         account = self._park.accounts.of(verdict.gateway)

@@ -76,7 +76,7 @@ class Registry:
         self._stored_meters = frozenset(stored_meters)
         # Per gateway, the span of time of each meter that was found to be its own: the fast way.
         self._spans: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-        for one in sorted(announced, key=attrgetter("is_first", "time_ms"), reverse=True):
+        for one in sorted(announced, key=attrgetter("time_ms")):
             self._take(one)
 
     def _take(self, one: Announcement) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ingest.commands.options import config_option, park_option
+from ingest.commands.replay import journal_replay
 from ingest.config import load_config
 from ingest.journal_reader import JournalReader, SegmentName
 from ingest.segments import Frame
@@ -17,9 +18,13 @@ def command() -> None:
     """Look at the journal of received messages, or write it to InfluxDB again.
 
     \b
-    Example:
+    Examples:
       zonewise-ingest journal list --config ingest.yaml
+      zonewise-ingest journal replay --config ingest.yaml
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
+
+
+command.add_command(journal_replay, "replay")
 
 
 @command.command("list")
@@ -44,7 +49,7 @@ def _list_park(reader: JournalReader, park: str) -> None:
     segments = reader.segments(park)
     if not segments:
         return
-    click.echo(f"{park}: {len(segments)} segments (times in UTC)")
+    click.echo(f"{park}: {len(segments)} segment{'s' * (len(segments) > 1)} (times in UTC)")
     click.echo(f"  {'day':10}  {'segment':16} {'records':>10} {'bytes':>14}  first     last")
     for segment in segments:
         frames = tuple(reader.frames(park, segment))

@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 
 from ingest.commands.options import config_option, park_option
+from ingest.commands.replay import quarantine_replay
 from ingest.config import load_config
 from ingest.quarantine import Entry, Quarantine
+from ingest.replay import unresolved
 
 _WIDTH = 80
 
@@ -18,9 +20,13 @@ def command() -> None:
     """Look at what was set aside instead of stored, or try to store it again.
 
     \b
-    Example:
+    Examples:
       zonewise-ingest quarantine list --config ingest.yaml
+      zonewise-ingest quarantine replay --reason foreign_meter
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
+
+
+command.add_command(quarantine_replay, "replay")
 
 
 @command.command("list")
@@ -38,6 +44,8 @@ def list_entries(
 ) -> None:
     """List what is in the quarantine, and count the rows by reason.
 
+    What a replay has stored since is not shown.
+
     \b
     Examples:
       zonewise-ingest quarantine list --config ingest.yaml
@@ -48,7 +56,12 @@ def list_entries(
     since_ms = None if maybe_since is None else round(maybe_since.replace(tzinfo=UTC).timestamp() * 1000)
     found = False
     for park in quarantine.parks() if maybe_park is None else (maybe_park,):
-        entries = tuple(quarantine.read(park, reason=maybe_reason, since_ms=since_ms))
+        # What is resolved says so in a later entry, which has a reason of its own: filter afterwards.
+        entries = tuple(
+            entry
+            for entry in unresolved(quarantine.read(park, since_ms=since_ms))
+            if maybe_reason in (None, entry.reason)
+        )
         found = found or bool(entries)
         _list_park(park, entries)
     if not found:
