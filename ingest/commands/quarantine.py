@@ -39,8 +39,14 @@ command.add_command(quarantine_replay, "replay")
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
     help="Received since then, in UTC.",
 )
+@click.option("--last", type=click.IntRange(min=1), default=50, show_default=True, help="Lines per park.")
 def list_entries(
-    *, config_path: Path, maybe_park: str | None, maybe_reason: str | None, maybe_since: datetime | None
+    *,
+    config_path: Path,
+    maybe_park: str | None,
+    maybe_reason: str | None,
+    maybe_since: datetime | None,
+    last: int,
 ) -> None:
     """List what is in the quarantine, and count the rows by reason.
 
@@ -63,20 +69,23 @@ def list_entries(
             if maybe_reason in (None, entry.reason)
         )
         found = found or bool(entries)
-        _list_park(park, entries)
+        _list_park(park, entries, last)
     if not found:
         click.echo("Nothing is in the quarantine.")
 
 
-def _list_park(park: str, entries: tuple[Entry, ...]) -> None:
+def _list_park(park: str, entries: tuple[Entry, ...], last: int) -> None:
     if not entries:
         return
     click.echo(f"{park}: {sum(entry.row_count for entry in entries)} rows set aside (times in UTC)")
     click.echo(f"  {'received':19}  {'gateway':14} {'rows':>6}  reason: detail")
+    if len(entries) > last:
+        click.echo(f"  ... {len(entries) - last} earlier ones (--last shows more)")
+    for entry in entries[-last:]:
+        click.echo(_line(entry))
     rows_by_reason: Counter[str] = Counter()
     for entry in entries:
         rows_by_reason[entry.reason] += entry.row_count
-        click.echo(_line(entry))
     for reason, rows in rows_by_reason.most_common():
         click.echo(f"  {rows} rows: {reason}")
 

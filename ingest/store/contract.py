@@ -13,7 +13,8 @@ class Series:
         name: Measurement.
         tags: Those of GROUP BY.
         columns: Names; the first is `time`, in UTC milliseconds since 1970.
-        rows: One value per column; `None` where there is none.
+        rows: One value per column; `None` where there is none. A whole number comes as `int`, from a float
+            field too: JSON does not tell them apart.
     """
 
     name: str

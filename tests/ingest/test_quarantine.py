@@ -122,5 +122,7 @@ def test_the_list_can_be_narrowed(tmp_path: Path, ingest_yaml: Path) -> None:
         return CliRunner().invoke(command, ["list", "--config", str(ingest_yaml), *options]).output
 
     assert "foreign_meter" not in shown("--reason", "not_json")
+    assert "  ... 1 earlier ones (--last shows more)\n" in shown("--last", "1")
+    assert "2 rows: foreign_meter" in shown("--last", "1")
     assert shown("--since", "2026-09-23") == "Nothing is in the quarantine.\n"
     assert shown("--park", "other") == "Nothing is in the quarantine.\n"
