@@ -1,0 +1,242 @@
+"""The gateway's service: meters in, acknowledged messages out. Here its parts are put together.
+
+Contract:
+- Each task has a name and an end; when one fails, all end and the service with it (systemd starts it anew).
+- On SIGTERM or SIGINT: polling stops, what was read goes to the outbox, acknowledgements are awaited for a
+  moment, the rest is written down, the last status says so, and the connection is closed properly.
+- Each start is an epoch of its own.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Protocol
+
+from edge.assembler import Assembler
+from edge.clock import Clock, Stamper, SystemClock
+from edge.config import ClockSource, GatewayConfig
+from edge.delivery import Delivery
+from edge.facts import configured_facts
+from edge.intake import Accepted, Intake, nobody_asks
+from edge.outbox import Outbox, OutboxClock, OutboxSettings
+from edge.polled import Polled
+from edge.service import notify
+from edge.uplink import Identity, Uplink, Voice
+from edge.window import DeliveryWindow
+from metering.birth import Birth, MeterFacts
+from metering.status import COUNTERS, EpochAccount, Status
+
+_LOGGER = logging.getLogger(__name__)
+_UPKEEP_S = 0.25
+_EPOCH_BYTES = 8
+_SECONDS_PER_DAY = 86_400.0
+_BYTES_PER_MB = 1_000_000
+
+
+class Polling(Protocol):
+    """Whoever reads the meters."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Totals since the start, for the status."""
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+
+
+#: Makes the polling: gets the sink for polls and the one for what was learned of a meter.
+StartPolling = Callable[[Callable[[Polled], None], Callable[[str, MeterFacts], None]], Polling]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How the service is at one instant, for the local pages; every field is a copy."""
+
+    identity: Identity
+    connected: bool
+    clock: str
+    waiting_rows: int
+    accounts: tuple[EpochAccount, ...]
+    counters: Mapping[str, int]
+    outbox_disk_is_usable: bool
+    outbox_memory_bytes: int
+    outbox_disk_bytes: int
+    outstanding: int
+
+
+class Agent:
+    """One run of the gateway."""
+
+    def __init__(
+        self, config: GatewayConfig, identity: Identity, *, outbox: Outbox, clock: Clock, accepted: Accepted
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._outbox = outbox
+        self._clock = clock
+        self._facts: dict[str, MeterFacts] = {}
+        for device in config.devices:
+            self._facts |= configured_facts(device)
+        self._window = DeliveryWindow(random=random.random)
+        self._delivery = Delivery(
+            park=config.park,
+            gateway=config.gateway,
+            outbox=outbox,
+            window=self._window,
+            monotonic_s=time.monotonic,
+            on_ack=lambda ack: self._clock.hear_ingest(
+                time_ms=ack.time_ms,
+                round_trip_s=self._window.round_trip_s,
+                heard_monotonic_ns=time.monotonic_ns(),
+            ),
+        )
+        self._uplink = Uplink(
+            identity,
+            config.broker,
+            outbox=outbox,
+            delivery=self._delivery,
+            voice=Voice(birth=self._birth, status=self._status),
+            monotonic_s=time.monotonic,
+        )
+        self._intake = Intake(
+            stamper=Stamper(self._clock),
+            assembler=Assembler(gateway=config.gateway, epoch=identity.epoch),
+            outbox=outbox,
+            monotonic_ns=time.monotonic_ns,
+            on_appended=self._delivery.wake,
+            on_accepted=accepted,
+        )
+        self._polling: Polling | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Give the state; safe from any thread."""
+        state = self._outbox.state
+        return Snapshot(
+            identity=self._identity,
+            connected=self._uplink.is_connected,
+            clock=self._clock.source.value,
+            waiting_rows=self._intake.waiting_rows,
+            accounts=self._outbox.accounts,
+            counters=self._counters(),
+            outbox_disk_is_usable=state.disk_is_usable,
+            outbox_memory_bytes=state.memory_bytes,
+            outbox_disk_bytes=state.disk_bytes,
+            outstanding=len(self._window.outstanding),
+        )
+
+    async def run(self, start_polling: StartPolling, stop: asyncio.Event) -> None:
+        """Serve until the event is set; then end in order."""
+        system = SystemClock()
+        _LOGGER.info("gateway %s, epoch %s", self._identity.gateway, self._identity.epoch)
+        _LOGGER.info("boot %s, time from %s", system.boot_id(), self._clock.source)
+        self._polling = start_polling(self._intake.take, self._learn)
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            upkeep = group.create_task(self._keep_up(system, over), name="upkeep")
+            uplink = group.create_task(self._uplink.run(), name="uplink")
+            intake = group.create_task(self._intake.run(), name="intake")
+            polling = group.create_task(self._polling.run(), name="polling")
+            await stop.wait()
+            notify("STOPPING=1")
+            await _end(polling)
+            self._intake.end()
+            await intake
+            self._uplink.leave()
+            await uplink
+            over.set()
+            await upkeep
+
+    async def _keep_up(self, system: SystemClock, over: asyncio.Event) -> None:
+        notify("READY=1")
+        while not over.is_set():
+            self._clock.observe(system.observe())
+            await self._outbox.maintain()
+            notify("WATCHDOG=1")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _UPKEEP_S)
+
+    def _learn(self, meter: str, facts: MeterFacts) -> None:
+        if self._facts.get(meter) != facts:
+            self._facts[meter] = facts
+            self._uplink.announce()
+
+    def _birth(self) -> Birth:
+        return Birth(
+            gateway=self._identity.gateway,
+            epoch=self._identity.epoch,
+            time_ms=self._now_ms(),
+            software=self._identity.software,
+            meters=dict(self._facts),
+        )
+
+    def _status(self, online: bool) -> Status:  # noqa: FBT001 - the one thing a status is asked with
+        return Status(
+            gateway=self._identity.gateway,
+            epoch=self._identity.epoch,
+            time_ms=self._now_ms(),
+            online=online,
+            software=self._identity.software,
+            clean_stop=self._outbox.clean_stop,
+            accounts=self._outbox.accounts,
+            counters=self._counters(),
+        )
+
+    def _counters(self) -> dict[str, int]:
+        polled = {} if self._polling is None else self._polling.counters
+        ours = {
+            "messages_resent": self._delivery.counters.resent,
+            "bytes_sent": self._delivery.counters.bytes_sent,
+            "disk_failures": self._outbox.state.disk_failures,
+        }
+        return dict.fromkeys(COUNTERS, 0) | dict(polled) | ours
+
+    def _now_ms(self) -> int:
+        return self._clock.wall_ms(time.monotonic_ns())
+
+
+@contextlib.asynccontextmanager
+async def agent(config: GatewayConfig, *, accepted: Accepted = nobody_asks) -> AsyncIterator[Agent]:
+    """Give a gateway with its outbox open."""
+    identity = Identity(
+        park=config.park,
+        gateway=config.gateway,
+        epoch=secrets.token_hex(_EPOCH_BYTES),
+        software=f"zonewise {version('zonewise')}",
+    )
+    clock = Clock(SystemClock().observe(), trusted=config.clock is ClockSource.TRUSTED)
+    clocks = OutboxClock(time.monotonic, lambda: clock.wall_ms(time.monotonic_ns()) if clock.is_known else 0)
+    async with Outbox(_outbox_settings(config), epoch=identity.epoch, clock=clocks) as outbox:
+        yield Agent(config, identity, outbox=outbox, clock=clock, accepted=accepted)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Give an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _outbox_settings(config: GatewayConfig) -> OutboxSettings:
+    chosen = config.outbox
+    return OutboxSettings(
+        path=chosen.path,
+        always=chosen.always,
+        max_bytes=round(chosen.max_mb * _BYTES_PER_MB),
+        max_age_s=chosen.max_days * _SECONDS_PER_DAY,
+        spill_after_s=chosen.spill_after_s,
+    )
