@@ -1,0 +1,174 @@
+"""Counters: what is a rise, a rollover, a reset, or none of them."""
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.counters import HOLD_MS, LOOK_BACK_MS, CounterRules, Course, Flaw, unwrap
+from metering.series import IntervalQuality
+
+POLL_MS = 10_000
+RULES = CounterRules()
+
+
+def reads(*values: int, every_ms: int = POLL_MS) -> list[tuple[int, int]]:
+    return [(i * every_ms, value) for i, value in enumerate(values)]
+
+
+def rises(course: Course) -> list[int]:
+    return [after - before for before, after in pairwise(course.totals)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "rules", "expected", "rejected"),
+    [
+        ("nothing moves", (7, 7, 7), RULES, [0, 0], 0),
+        ("it counts", (7, 9, 12), RULES, [2, 3], 0),
+        ("jitter is held", (100, 99, 98, 99, 103), RULES, [0, 0, 0, 3], 0),
+        ("jitter of a coarse step", (1000, 980, 1010), CounterRules(step=10), [0, 10], 0),
+        ("a dip of one read", (5000, 0, 5003), RULES, [3], 1),
+        ("a dip of several reads", (5000, 0, 0, 17, 5000, 5001), RULES, [0, 1], 3),
+        ("a dip whose end jitters", (5000, 0, 4999, 5001), RULES, [0, 1], 1),
+        ("a spike of one read", (5000, 999_999, 5003, 5004), RULES, [3, 1], 1),
+        ("a spike of several reads", (5000, 999_999, 999_999, 5003), RULES, [3], 2),
+        ("a spike near the modulus", (50, 65535, 53), CounterRules(modulus=65536), [3], 1),
+        ("a rollover", (65_530, 65_534, 3, 8), CounterRules(modulus=65536), [4, 5, 5], 0),
+        ("a reset", (5000, 5001, 4, 6), RULES, [1, 4, 2], 0),
+        ("a reset to 0", (5000, 5001, 0, 2), RULES, [1, 0, 2], 0),
+        ("far from the modulus it is a reset", (5000, 4, 6), CounterRules(modulus=65536), [4, 2], 0),
+        ("an unexplained fall adds nothing", (5000, 3000, 3002), RULES, [0, 2], 0),
+        ("two resets", (5000, 3, 800, 2, 5), RULES, [3, 797, 2, 3], 0),
+    ],
+)  # fmt: skip
+def test_verdicts(
+    name: str, values: tuple[int, ...], rules: CounterRules, expected: list[int], rejected: int
+) -> None:
+    course = unwrap(reads(*values), rules)
+
+    assert (rises(course), course.rejected) == (expected, rejected), name
+
+
+def test_a_dip_longer_than_the_return_time_is_a_reset() -> None:
+    course = unwrap(reads(5000, 0, 5003, every_ms=RULES.return_ms), CounterRules())
+    assert course.rejected == 1
+
+    late = [(0, 5000), (POLL_MS, 0), (POLL_MS + RULES.return_ms + 1, 20)]
+    assert rises(unwrap(late, RULES)) == [0, 20]
+
+
+def test_resets_and_breaks_are_noted_with_their_time() -> None:
+    course = unwrap(reads(5000, 5001, 4, 900, 1700, 1100, every_ms=HOLD_MS), RULES)
+
+    assert course.flaws == (
+        Flaw(HOLD_MS, 2 * HOLD_MS, IntervalQuality.ESTIMATED),
+        Flaw(4 * HOLD_MS, 5 * HOLD_MS, IntervalQuality.SUSPECT),
+    )
+
+
+def test_a_counter_that_rises_by_and_by_before_its_reset_is_no_spike() -> None:
+    course = unwrap(reads(*range(0, 1000, 50), 0, 7), RULES)
+
+    assert course.totals[-1] == 950 + 7
+
+
+def test_rollovers_further_apart_than_the_return_time_all_count() -> None:
+    course = unwrap(reads(60_000, 100, 60_100, 200, every_ms=HOLD_MS), CounterRules(modulus=65536))
+
+    assert rises(course) == [5636, 60_000, 5636]
+
+
+def test_a_hold_ends_and_the_sum_stays_true() -> None:
+    course = unwrap([(0, 100), (POLL_MS, 99), (HOLD_MS + 1, 99), (HOLD_MS + POLL_MS, 105)], RULES)
+
+    assert rises(course) == [0, -1, 6]
+
+
+def test_the_highest_of_two_values_at_one_time_counts() -> None:
+    assert unwrap([(0, 5), (1, 9), (1, 7)], RULES) == unwrap([(1, 7), (1, 9), (0, 5)], RULES)
+    assert unwrap([(0, 5), (1, 7), (1, 9)], RULES).totals == [5, 9]
+
+
+def test_no_reads_no_course() -> None:
+    assert unwrap([], RULES) == Course([], [])
+
+
+def test_rules_that_describe_no_counter_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="cannot describe"):
+        CounterRules(step=0)
+
+
+some_reads = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 70_000)), max_size=40).map(
+    lambda found: [(t * POLL_MS, v) for t, v in found]
+)
+some_rules = st.builds(CounterRules, step=st.integers(1, 20), modulus=st.sampled_from([None, 65_536]))
+
+
+@given(some_reads, some_rules, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_does_not_matter(
+    found: list[tuple[int, int]], rules: CounterRules, dice: random.Random
+) -> None:
+    shuffled = list(found)
+    dice.shuffle(shuffled)
+
+    assert unwrap(shuffled, rules) == unwrap(found, rules)
+
+
+@given(some_reads, some_rules)
+def test_whatever_is_read_totals_are_whole_and_every_read_is_accounted_for(
+    found: list[tuple[int, int]], rules: CounterRules
+) -> None:
+    course = unwrap(found, rules)
+
+    assert len(course.times_ms) == len(course.totals) == len(dict(found)) - course.rejected
+    assert all(type(total) is int for total in course.totals)
+    assert list(course.times_ms) == sorted(set(course.times_ms))
+    assert all(rise >= -2 * rules.step for rise in rises(course))
+
+
+@given(
+    st.lists(st.integers(0, 500), min_size=1, max_size=60),
+    st.integers(0, 65_535),
+)
+def test_over_rollovers_the_sum_is_exact(steps: list[int], first: int) -> None:
+    true = [first]
+    for step in steps:
+        true.append(true[-1] + step)
+
+    course = unwrap(reads(*(value % 65_536 for value in true)), CounterRules(modulus=65_536))
+
+    assert rises(course) == steps
+
+
+@given(st.data())
+def test_a_window_gives_the_same_rises_as_all_of_history(data: st.DataObject) -> None:
+    minute_ms = 60_000
+    value, found = 50_000, []
+    for minute in range(400):
+        value += data.draw(st.integers(0, 3), label="rise")
+        shown = value
+        match data.draw(st.integers(0, 60), label="dice"):
+            case 0:
+                value = shown = 0
+            case 1:
+                shown = max(0, value - 1)
+            case 2:
+                shown = 0
+            case 3:
+                shown = value + 1_000_000
+        found.append((minute * minute_ms, shown))
+    from_ms = 300 * minute_ms
+
+    window = unwrap([read for read in found if read[0] >= from_ms - 2 * LOOK_BACK_MS], RULES)
+    whole = unwrap(found, RULES)
+
+    def after(course: Course) -> list[tuple[int, int]]:
+        base = next(
+            (total for t, total in zip(course.times_ms, course.totals, strict=True) if t >= from_ms), 0
+        )
+        pairs = zip(course.times_ms, course.totals, strict=True)
+        return [(t, total - base) for t, total in pairs if t >= from_ms]
+
+    assert after(window) == after(whole)
