@@ -6,6 +6,7 @@ Invariants:
   and its end cut again before the next append.
 """
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -27,13 +28,15 @@ class AppendFile:
         """Write the bytes and give their offset.
 
         Raises:
-            OSError: when the disk refuses; nothing of the bytes stays.
+            OSError: when the disk refuses; nothing of the bytes stays. `FileNotFoundError` when the file was
+                deleted meanwhile: take it anew.
         """
         offset = self.size_bytes
         fd = self._open() if self._maybe_fd is None else self._maybe_fd
         try:
             _write_all(fd, data, offset)
             os.fdatasync(fd)
+            _check_is_named(fd)
         except OSError:
             self._roll_back(fd)
             raise
@@ -75,6 +78,12 @@ def _write_all(fd: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(fd, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _check_is_named(fd: int) -> None:
+    """Refuse to write to a file that somebody has deleted: its bytes would be gone with us."""
+    if os.fstat(fd).st_nlink == 0:
+        raise FileNotFoundError(errno.ENOENT, "the file was deleted")
 
 
 def make_folder(folder: Path) -> None:

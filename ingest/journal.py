@@ -100,6 +100,8 @@ class Journal:
             data = frame if file.size_bytes else HEADER + frame
             offset = file.append(data) + len(data) - len(frame)
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self._open.pop(park, None)
             raise JournalError(path, len(frame), error) from error
         return [(number, Place(park, str(name), offset, index)) for index, (number, _) in enumerate(numbered)]
 

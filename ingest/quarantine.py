@@ -94,6 +94,8 @@ class Quarantine:
         try:
             self._file(park, path).append(data)
         except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                self._files.pop(park, None)
             raise QuarantineError(path, len(data), error) from error
 
     def _file(self, park: str, path: Path) -> AppendFile:

@@ -1,6 +1,7 @@
 """The journal on a real disk: group commits, torn tails, full disks, other processes."""
 
 import logging
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -142,6 +143,16 @@ def test_a_file_in_the_place_of_a_folder_is_an_error_of_the_disk(tmp_path: Path)
         (tmp_path / "demo").unlink()
         journal.append([record(1)])
         assert bodies(journal) == [record(1).body]
+
+
+def test_a_segment_that_was_deleted_is_begun_anew_with_an_error_first(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.append([record(1)])
+        shutil.rmtree(tmp_path / "demo")
+        with pytest.raises(JournalError, match="deleted"):
+            journal.append([record(2)])
+        journal.append([record(2)])
+        assert bodies(journal) == [record(2).body]
 
 
 def test_one_process_writes_under_an_instance_name(tmp_path: Path) -> None:
