@@ -1,13 +1,26 @@
 """All measurements, in the order in which they run: the quick ones first."""
 
-from tests.bench import decode_speed, ingest_rate, message_speed, outbox_speed
+from tests.bench import (
+    bus_use,
+    decode_speed,
+    ingest_rate,
+    live,
+    message_speed,
+    mute_meters,
+    outage,
+    outbox_speed,
+)
 from tests.bench.figure import Bench, Unmeasured
 
 SUITE: tuple[Bench, ...] = (
     decode_speed.BENCH,
     message_speed.BENCH,
     outbox_speed.BENCH,
+    bus_use.BENCH,
+    mute_meters.BENCH,
     ingest_rate.BENCH,
+    live.BENCH,
+    outage.BENCH,
 )
 
 #: What DESIGN 8 asks for beyond this stage.
