@@ -173,11 +173,11 @@ def _in_predicate(value: str) -> str:
 
 
 def _rfc3339(time_ms: int) -> str:
-    return (_EPOCH + timedelta(milliseconds=time_ms)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (_EPOCH + timedelta(milliseconds=influxql.within_reach(time_ms))).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _rfc3339_just_before(time_ms: int) -> str:
-    last_us = _EPOCH + timedelta(milliseconds=time_ms) - timedelta(microseconds=1)
+    last_us = _EPOCH + timedelta(milliseconds=influxql.within_reach(time_ms)) - timedelta(microseconds=1)
     return last_us.strftime("%Y-%m-%dT%H:%M:%S.%f") + "999Z"
 
 

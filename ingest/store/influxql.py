@@ -2,6 +2,15 @@
 
 from collections.abc import Mapping
 
+#: InfluxDB's times are 64-bit nanoseconds, less a margin of its own (1677-09-21 to 2262-04-11).
+EARLIEST_MS = -(2**63) // 1_000_000 + 1
+LATEST_MS = 2**63 // 1_000_000 - 1
+
+
+def within_reach(time_ms: int) -> int:
+    """Give the time, or the nearest that InfluxDB knows."""
+    return max(EARLIEST_MS, min(time_ms, LATEST_MS))
+
 
 def name(text: str) -> str:
     """Quote a database, measurement, field or tag key."""
@@ -16,4 +25,5 @@ def text(value: str) -> str:
 def where(tags: Mapping[str, str], *, start_ms: int, stop_ms: int) -> str:
     """Give the condition for tags and a half-open span of time, in UTC milliseconds."""
     conditions = [f"{name(key)} = {text(value)}" for key, value in tags.items()]
-    return " AND ".join([*conditions, f"time >= {start_ms}ms", f"time < {stop_ms}ms"])
+    span = [f"time >= {within_reach(start_ms)}ms", f"time < {within_reach(stop_ms)}ms"]
+    return " AND ".join([*conditions, *span])

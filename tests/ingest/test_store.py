@@ -99,6 +99,13 @@ def test_deleting_takes_a_half_open_span_of_some_tags(store: Store, database: st
 
 
 @pytest.mark.servers
+def test_all_time_can_be_deleted(store: Store, database: str) -> None:
+    store.write(database, line("m1", T0_MS) + line("m1", 0) + line("m1", -T0_MS) + line("m2", T0_MS))
+    store.delete(database, "electricity", tags={"meter": "m1"}, start_ms=-(2**62), stop_ms=2**62)
+    assert rows(store, database) == [("m2", T0_MS, 1)]
+
+
+@pytest.mark.servers
 def test_a_database_is_created_once(store: Store) -> None:
     name = next(_NAMES)
     assert not store.exists(name)
