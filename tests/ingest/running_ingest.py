@@ -5,6 +5,7 @@ the edge's encoder.
 """
 
 import json
+import re
 import threading
 import time
 import urllib.error
@@ -33,7 +34,13 @@ def now_ms() -> int:
 def body(seq: int, rows: Sequence[Any], **changes: object) -> bytes:
     """Give a data message of gateway gw-1; `changes` replace keys of the envelope or the block."""
     block: dict[str, object] = {"medium": "electricity", "quantities": COLUMNS, "rows": rows}
-    envelope: dict[str, object] = {"schema": 1, "gateway": "gw-1", "epoch": EPOCH, "seq": seq, "blocks": [block]}
+    envelope: dict[str, object] = {
+        "schema": 1,
+        "gateway": "gw-1",
+        "epoch": EPOCH,
+        "seq": seq,
+        "blocks": [block],
+    }
     for key, value in changes.items():
         (block if key in block else envelope)[key] = value
     return json.dumps(envelope).encode()
@@ -135,11 +142,7 @@ def running(folder: Path, *, meters: dict[str, Any] | None = None, **config: obj
 
 def page(park: Chain, path: str) -> tuple[int, str]:
     """Get a local page of ingest: status and text."""
-    (address,) = {
-        line.rsplit("http://", 1)[1].split('"')[0]
-        for line in park.programs["ingest"].log.splitlines()
-        if "http://" in line
-    }
+    *_, address = re.findall(r"instance .*: .* at http://([0-9.:]+)", park.programs["ingest"].log)
     try:
         with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
