@@ -60,7 +60,7 @@ class Broker(Model):
 
     host: str = Field(description="Name or address of the broker")
     port: int = Field(default=1883, ge=1, le=_MAX_PORT, description="Usually 1883, with TLS 8883")
-    username: str | None = Field(default=None, description="A gateway's is its id")
+    username: str | None = Field(default=None, description="`ingest`, or PARK.GATEWAY for a gateway")
     password_file: Path | None = Field(default=None, description="File that holds the password")
     password_env: str | None = Field(default=None, description="Environment variable that holds it")
     tls: Tls | None = None
