@@ -74,7 +74,7 @@ def _told(bench: Bench) -> Iterator[None]:
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{bench.name}: {bench.about} ...", nl=False, err=True)
     yield
-    _say(f"{'':<37} ({bench.name}: {time.monotonic() - started_s:.0f} s)")
+    _say(f"{'':<36} ({bench.name}: {time.monotonic() - started_s:.0f} s)")
 
 
 def _say(text: str) -> None:

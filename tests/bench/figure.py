@@ -10,7 +10,7 @@ class Figure:
     """One measured figure.
 
     Attributes:
-        name: What was measured, in at most 38 characters: a line of the table.
+        name: What was measured, in at most 36 characters: a line of the table.
         value: In `unit`.
         unit: Unit, with what it refers to (`values/s`, `% of one core`).
         target: What DESIGN 8 asks for; empty where it asks for nothing.

@@ -69,7 +69,7 @@ def measure(folder: Path) -> Iterator[Figure]:
         yield from _full_figures(full, _flood_influx(one, _polls("gw-0", end_ms)))
         small = asyncio.run(_flood(one, pid, _SMALL_ROWS, end_ms - _SPACING_MS // 2))
         how = f"the same in messages of {_SMALL_ROWS} rows, as gateways send them live"
-        yield Figure("Ingest, small messages", small.per_cpu_s, "values/s of CPU", how, _TARGET)
+        yield Figure("Ingest, small messages", small.per_cpu_s, "values/CPU-s", how, _TARGET)
 
 
 def _full_figures(full: _Run, raw: _Run) -> Iterator[Figure]:
@@ -77,7 +77,7 @@ def _full_figures(full: _Run, raw: _Run) -> Iterator[Figure]:
     yield Figure(
         "Ingest, per core",
         full.per_cpu_s,
-        "values/s of CPU",
+        "values/CPU-s",
         f"{rows} through Mosquitto, all acknowledged; values per second of processor time, ingest on one core",
         _TARGET,
     )

@@ -41,7 +41,7 @@ def measure(_folder: Path) -> Iterator[Figure]:
     records = [_record(entry) for entry in entries]
     judged_s = cpu_s(lambda: _judge(records))
     yield Figure(
-        "Inflate, decode, judge, line protocol", values / judged_s, "values/s", f"ingest's pure part; {how}"
+        "Inflate, decode, judge, encode", values / judged_s, "values/s", f"ingest's pure part; {how}"
     )
     encoder = RowEncoder(polls[0].medium, _PARK.id, polls[0].quantities)
     lines_s = cpu_s(lambda: [_line(encoder, one) for one in polls])

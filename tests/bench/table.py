@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tests.bench.figure import Figure
 
-_NAME, _MEASURED, _TARGET = 37, 21, 20
+_NAME, _MEASURED, _TARGET = 36, 22, 20
 HEAD = f"{'figure':<{_NAME}} {'measured':<{_MEASURED}} {'target':<{_TARGET}}".rstrip()
 RULE = f"{'-' * _NAME} {'-' * _MEASURED} {'-' * _TARGET}"
 
