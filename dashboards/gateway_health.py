@@ -17,6 +17,7 @@ _STATUS = "30s"
 _SLOT = "15m"
 _GATEWAY_NAME = "$tag_gateway"
 _METER_NAME = "$tag_meter"
+_EVERY_METER = '"meter" =~ /.+/'
 
 
 def board(_site: Site) -> Board:
@@ -115,85 +116,69 @@ def _uplink() -> Section:
 
 
 def _meters() -> Section:
-    seen = Query(Source.RAW, queries.last_seen(), table=True)
-    belongs = Query(Source.ROLLUP, queries.members((MemberLevel.UNASSIGNED, MemberLevel.GATEWAY)), table=True)
-    announced = Query(Source.RAW, queries.announced(), table=True)
-    everywhere = '"meter" =~ /.+/'
-    fields = ("energy_import_wh", "volume_l")
-    quality = tuple(
-        Query(
-            Source.ROLLUP,
-            queries.worst_quality(field, series.METER_15M, where=everywhere, by="meter"),
-            _METER_NAME,
-        )
-        for field in fields
+    return Section(40, "meters", (_last_seen(), _belongs_to(), _announced(), *_figures()))
+
+
+def _last_seen() -> Panel:
+    query = Query(Source.RAW, queries.last_seen(), table=True)
+    columns = (Column("meter"), Column("Time", units.AGE), Column("quality", units.COUNT))
+    return Panel(41, "last-seen", View.TABLE, units.AGE, (query,), height=12, columns=columns)
+
+
+def _belongs_to() -> Panel:
+    levels = (MemberLevel.UNASSIGNED, MemberLevel.GATEWAY)
+    query = Query(Source.ROLLUP, queries.members(levels), table=True)
+    columns = (Column("level"), Column("group"), Column("meter"))
+    # Unassigned sorts behind gateway, so the largest first puts it on top.
+    return Panel(
+        42, "belongs-to", View.TABLE, units.COUNT, (query,), height=12, columns=columns, sort="level"
     )
-    coverage = tuple(
-        Query(
-            Source.ROLLUP,
-            queries.coverage(field, series.METER_15M, where=everywhere, by="meter"),
-            _METER_NAME,
-        )
-        for field in fields
+
+
+def _announced() -> Panel:
+    query = Query(Source.RAW, queries.announced(), table=True)
+    columns = (
+        Column("gateway"),
+        Column("meter"),
+        Column("model"),
+        Column("serial"),
+        Column("poll_s", "s"),
     )
-    return Section(
-        40,
-        "meters",
-        (
-            Panel(
-                41,
-                "last-seen",
-                View.TABLE,
-                units.AGE,
-                (seen,),
-                height=12,
-                columns=(Column("meter"), Column("Time", units.AGE), Column("quality", units.COUNT)),
-            ),
-            Panel(
-                42,
-                "belongs-to",
-                View.TABLE,
-                units.COUNT,
-                (belongs,),
-                height=12,
-                columns=(Column("level"), Column("group"), Column("meter")),
-                sort="level",
-            ),
-            Panel(
-                45,
-                "announced",
-                View.TABLE,
-                units.COUNT,
-                (announced,),
-                width=24,
-                height=10,
-                columns=(
-                    Column("gateway"),
-                    Column("meter"),
-                    Column("model"),
-                    Column("serial"),
-                    Column("poll_s", "s"),
-                ),
-            ),
-            Panel(
-                43,
-                "meter-coverage",
-                View.GAUGES,
-                units.SHARE,
-                coverage,
-                height=14,
-                scale=Scale.COVERAGE,
-                limit=1,
-            ),
-            Panel(
-                44,
-                "meter-quality",
-                View.STATES,
-                units.COUNT,
-                quality,
-                height=14,
-                interval=_SLOT,
-                scale=Scale.QUALITY,
-            ),
+    return Panel(45, "announced", View.TABLE, units.COUNT, (query,), width=24, height=10, columns=columns)
+
+
+def _figures() -> tuple[Panel, Panel]:
+    """Coverage and quality of every meter's counter, energy and volume in one panel."""
+    coverage, quality = (
+        tuple(
+            Query(
+                Source.ROLLUP,
+                query(field, series.METER_15M, where=_EVERY_METER, by="meter"),
+                _METER_NAME,
+            )
+            for field in ("energy_import_wh", "volume_l")
+        )
+        for query in (queries.coverage, queries.worst_quality)
+    )
+    return (
+        Panel(
+            43,
+            "meter-coverage",
+            View.GAUGES,
+            units.SHARE,
+            coverage,
+            height=14,
+            scale=Scale.COVERAGE,
+            limit=1,
+        ),
+        Panel(
+            44,
+            "meter-quality",
+            View.STATES,
+            units.COUNT,
+            quality,
+            height=14,
+            interval=_SLOT,
+            scale=Scale.QUALITY,
         ),
     )

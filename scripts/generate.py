@@ -6,6 +6,8 @@ from pathlib import Path
 
 from settings_page import settings_page
 
+from dashboards.committed import committed_files
+from dashboards.site import load_sites
 from edge.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.config import json_schema
@@ -13,7 +15,9 @@ from metering.park_description import ParkDescription
 
 ROOT = Path(__file__).parents[1]
 
-#: Text per file, relative to the project. Dashboards have a command of their own: zonewise-dashboards build.
+_DEMO_PARK = ROOT / "simulators/parks/demo/park.yaml"
+
+#: Text per file, relative to the project.
 GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/schema/gateway.schema.json": lambda: json_schema(GatewayFile, title="gateway.yaml"),
     "docs/schema/ingest.schema.json": lambda: json_schema(IngestConfig, title="ingest.yaml"),
@@ -22,20 +26,21 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 }
 
 
-def stale() -> list[str]:
-    """Give the files that are not current."""
-    return [name for name, text in GENERATED.items() if not _is_current(ROOT / name, text())]
+def texts() -> dict[str, str]:
+    """Give what every generated file should hold."""
+    (demo,) = load_sites(_DEMO_PARK)
+    return {**{name: text() for name, text in GENERATED.items()}, **committed_files(demo)}
 
 
 def main() -> int:
     """Write or check; gives the exit code."""
-    found = stale()
+    found = {name: text for name, text in texts().items() if not _is_current(ROOT / name, text)}
     if "--check" in sys.argv[1:]:
         sys.stderr.writelines(f"{name} is not current: run make generate\n" for name in found)
         return 1 if found else 0
-    for name in found:
+    for name, text in found.items():
         (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / name).write_text(GENERATED[name](), encoding="utf-8")
+        (ROOT / name).write_text(text, encoding="utf-8")
         sys.stdout.write(f"wrote {name}\n")
     return 0
 

@@ -42,7 +42,6 @@ def dashboard(request: pytest.FixtureRequest) -> Json:
     return found
 
 
-@pytest.mark.skipif(not DEMO_PARK.is_file(), reason="the demo park is not described yet")
 def test_committed_dashboards_are_current_and_no_others_are_committed() -> None:
     committed = {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
