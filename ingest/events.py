@@ -15,8 +15,9 @@ from importlib.resources import as_file, files
 import orjson
 
 from ingest.line import Field, encode_point
+from ingest.store import Store
 from metering.config import Model, load
-from metering.series import EVENT
+from metering.series import EVENT, rollup_database
 
 #: An open event is written again after this time.
 REPEAT_MS = 15 * 60 * 1000
@@ -44,6 +45,13 @@ def catalogue(language: str = "en") -> Catalogue:
         return load(path, Catalogue)
 
 
+class _OrQuestion(dict[str, str]):
+    """Parameters; one that is missing, as in an event of an older version, reads "?"."""
+
+    def __missing__(self, _key: str) -> str:
+        return "?"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A state of affairs at a time.
@@ -65,7 +73,7 @@ class Event:
     @property
     def text(self) -> str:
         """The event in English."""
-        return catalogue().events[self.kind].format_map(self.parameters)
+        return catalogue().events[self.kind].format_map(_OrQuestion(self.parameters))
 
     def line(self, park: str) -> bytes:
         """Give the line of the point in `event`."""
@@ -108,6 +116,11 @@ class EventBook:
             self._note(event)
         self._open[key] = event
 
+    def adopt(self, event: Event) -> None:
+        """Take over an event that a former process has left open."""
+        self._open.setdefault((event.kind, event.subject), event)
+        self._repeat_at_ms.setdefault((event.kind, event.subject), event.time_ms + REPEAT_MS)
+
     def close(self, kind: str, subject: str, now_ms: int) -> None:
         """Say that it is over; nothing where it was not open."""
         maybe_event = self._open.pop((kind, subject), None)
@@ -135,3 +148,32 @@ class EventBook:
     def opened(self) -> tuple[Event, ...]:
         """Give the open events."""
         return tuple(self._open.values())
+
+
+def read_open(store: Store, park: str) -> list[Event]:
+    """Give the events of a park, of the kinds above, whose last point says that they are open.
+
+    Raises:
+        StoreError: when the store cannot say.
+    """
+    last = f'SELECT last("state") AS "state", "parameters" FROM "{EVENT}" GROUP BY "kind", "subject"'
+    return [
+        Event(
+            kind=series.tags["kind"],
+            subject=series.tags["subject"],
+            parameters=_parameters(parameters),
+            is_open=True,
+            time_ms=time_ms,
+        )
+        for series in store.query(rollup_database(park), last)
+        for time_ms, state, parameters in series.rows
+        if state and series.tags["kind"] in KINDS
+    ]
+
+
+def _parameters(stored: object) -> Mapping[str, str]:
+    try:
+        parsed = orjson.loads(str(stored))
+    except orjson.JSONDecodeError:
+        return {}
+    return {key: str(value) for key, value in parsed.items()} if isinstance(parsed, dict) else {}

@@ -16,7 +16,7 @@ from ingest.accounts import Accounts
 from ingest.acks import AckBook
 from ingest.deliveries import Deliveries
 from ingest.errors import StoreDenied, StoreError
-from ingest.events import EventBook
+from ingest.events import EventBook, read_open
 from ingest.health import ParkHealth
 from ingest.intake import Intake
 from ingest.judge import Judge
@@ -138,9 +138,17 @@ class ParkService:
                 attempt += 1
             else:
                 self._maybe_load_error = None
+                await self._adopt_events()
                 self._events.close("store_denied", database, self._around.clock_ms())
                 return registry
         return None
+
+    async def _adopt_events(self) -> None:
+        try:
+            for event in await asyncio.to_thread(read_open, self._around.store, self._park.id):
+                self._events.adopt(event)
+        except StoreError as error:
+            _LOGGER.warning("%s: events of before are not known: %s", self._park.id, error)
 
     def _note_load_error(self, error: StoreError, database: str) -> None:
         if type(error) is not type(self._maybe_load_error):

@@ -177,7 +177,8 @@ class Pipeline:
         if self.maybe_disk_error is not None:
             _LOGGER.info("%s: the disk takes data again", self._park.id)
             self.maybe_disk_error = None
-            self._park.events.close("journal_failed", self._park.id, self._clock_ms())
+        # Also one that a former process has left open.
+        self._park.events.close("journal_failed", self._park.id, self._clock_ms())
         self._park.intake.release()
 
     # -- write and settle ---------------------------------------------------------------------------

@@ -15,9 +15,10 @@ that held there before. What is stored is a function of the births received, in 
 replays give the same points. Used by one thread at a time.
 """
 
+import logging
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -33,6 +34,8 @@ from metering.names import is_meter_id
 from metering.park import Park
 from metering.quantities import Medium
 from metering.series import METERS, raw_database
+
+_LOGGER = logging.getLogger(__name__)
 
 #: Ids unknown to the park that one gateway may bring.
 MOST_UNKNOWN = 1000
@@ -189,14 +192,20 @@ def load_registry(store: Store, park: Park) -> Registry:
 def _read_announcements(store: Store, database: str) -> Iterator[Announcement]:
     for series in store.query(database, f'SELECT * FROM "{METERS}" GROUP BY "gateway", "meter"'):
         for row in series.rows:
-            fields = dict(zip(series.columns, row, strict=True))
-            yield Announcement(
-                gateway=series.tags["gateway"],
-                meter=series.tags["meter"],
-                time_ms=fields["time"],
-                facts=parse_facts({**fields, "counters": orjson.loads(fields["counters"])}),
-                is_first=bool(fields.get(_FIRST)),
-            )
+            try:
+                yield _announcement(series.tags, dict(zip(series.columns, row, strict=True)))
+            except (KeyError, TypeError, ValueError) as error:
+                _LOGGER.warning("%s: a point of %r is not ours, left out: %s", database, METERS, error)
+
+
+def _announcement(tags: Mapping[str, str], fields: Mapping[str, Any]) -> Announcement:
+    return Announcement(
+        gateway=tags["gateway"],
+        meter=tags["meter"],
+        time_ms=fields["time"],
+        facts=parse_facts({**fields, "counters": orjson.loads(fields["counters"])}),
+        is_first=bool(fields.get(_FIRST)),
+    )
 
 
 def _read_meters(store: Store, database: str) -> Iterator[str]:

@@ -84,8 +84,8 @@ def replay_writer(store: Store, park: str, instance: str) -> ParkWriter:
 
 
 def replay_instance(instance: str) -> str:
-    """Give the instance name under which a replay writes."""
-    return f"{instance}-replay"
+    """Give the instance name under which a replay writes; names have 32 characters at most."""
+    return f"{instance[:25]}-replay"
 
 
 def in_order_of_receipt(

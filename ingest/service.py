@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from ingest.config import IngestConfig
+from ingest.errors import IngestError
 from ingest.health import routes
 from ingest.journal import Journal
 from ingest.park_service import ParkService, Surroundings
@@ -15,11 +17,13 @@ from ingest.quarantine import Quarantine
 from ingest.safekeeping import Safekeeping
 from ingest.store import open_store
 from ingest.subscriber import Subscription
-from metering.local_http import serving
+from metering.local_http import Address, serving
 from metering.park import Park
 
 _LOGGER = logging.getLogger(__name__)
 _EXPIRE_EVERY_S = 3600.0
+_THREADS_PER_PARK = 3
+_THREADS_BESIDES = 4
 
 
 async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
@@ -29,12 +33,14 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         ConfigError: when a secret cannot be read.
         JournalLocked: when the instance runs already.
         JournalError: when the journal cannot be opened.
-        OSError: when the local pages cannot be served at the configured address.
+        IngestError: when the local pages cannot be served at the configured address.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    # Per park a write and a report may hang on a mute InfluxDB; the disks must not wait for a thread.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS_BESIDES + _THREADS_PER_PARK * len(parks), "work"))
     with ExitStack() as stack:
         journal = stack.enter_context(
             Journal(config.journal_folder, instance=config.instance, keep_days=config.journal.keep_days)
@@ -45,9 +51,7 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         safekeeping = Safekeeping(journal, quarantine)
         around = Surroundings(store=store, safekeeping=safekeeping, instance=config.instance)
         services = [ParkService(park, _subscription(config, park.id), around) for park in parks.values()]
-        address = stack.enter_context(
-            serving(config.http, routes(lambda: [service.health() for service in services]))
-        )
+        address = stack.enter_context(_serving(config.http, services))
         _LOGGER.info("instance %s: %s at http://%s", config.instance, ", ".join(parks), address)
         async with asyncio.TaskGroup() as tasks:
             expiring = tasks.create_task(_expire(safekeeping), name="expire")
@@ -58,6 +62,19 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
             await asyncio.gather(*running)
             expiring.cancel()
     _LOGGER.info("stopped")
+
+
+@contextmanager
+def _serving(address: Address, services: Sequence[ParkService]) -> Iterator[Address]:
+    with ExitStack() as stack:
+        try:
+            pages = routes(lambda: [service.health() for service in services])
+            real = stack.enter_context(serving(address, pages))
+        except OSError as error:
+            raise IngestError(
+                f"cannot listen on {address}: {error.strerror}; set `http` to another"
+            ) from error
+        yield real
 
 
 def _subscription(config: IngestConfig, park: str) -> Subscription:

@@ -183,13 +183,12 @@ class ParkWriter:
             self._events.open("store_unavailable", self._database, parameters, now_ms)
 
     def _note_success(self) -> None:
-        if self.maybe_trouble is None:
-            return
         now_ms = self._clock_ms()
-        _LOGGER.info(
-            "%s: writing goes on after %d s", self._database, (now_ms - self.maybe_trouble.since_ms) // 1000
-        )
+        if self.maybe_trouble is not None:
+            waited_s = (now_ms - self.maybe_trouble.since_ms) // 1000
+            _LOGGER.info("%s: writing goes on after %d s", self._database, waited_s)
         self.maybe_trouble = None
+        # Also those that a former process has left open.
         for kind in ("store_denied", "store_unavailable"):
             self._events.close(kind, self._database, now_ms)
 

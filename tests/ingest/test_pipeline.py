@@ -85,6 +85,17 @@ def test_a_park_without_database_is_paused_and_holds_up_no_other(tmp_path: Path)
         wait_until("the alarm is over", lambda: events(park, "store_denied") == [1, 0])
 
 
+def test_an_event_that_a_killed_process_left_open_is_closed_by_the_next(tmp_path: Path) -> None:
+    with running(tmp_path) as park, gateway(park.broker.port) as gw:
+        park.query("", 'DROP DATABASE "demo_raw"')
+        gw.send_rows(1, rows(1))
+        wait_until("the alarm is stored", lambda: events(park, "store_denied") == [1])
+        park.programs["ingest"].kill()
+        park.run("zonewise-ingest", "init", "--config", str(tmp_path / "ingest.yaml"))
+        park.programs["ingest"].start()
+        wait_until("the alarm is over", lambda: events(park, "store_denied") == [1, 0])
+
+
 def test_a_missing_rollup_database_does_not_stop_raw_data(tmp_path: Path) -> None:
     with running(tmp_path) as park, gateway(park.broker.port) as gw:
         park.query("", 'DROP DATABASE "demo_rollup"')
