@@ -102,6 +102,11 @@ class BusConfig:
         return not isinstance(self.transport, Tcp)
 
     @property
+    def is_network(self) -> bool:
+        """Whether a connection can be dead without showing it."""
+        return not isinstance(self.transport, Serial)
+
+    @property
     def line(self) -> Line:
         """What a request costs here."""
         way = self.transport

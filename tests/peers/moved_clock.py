@@ -1,0 +1,115 @@
+"""A clock that tests move, and a line on it: no time passes but what requests and pauses would take."""
+
+import asyncio
+import struct
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from edge.config import BusConfig
+from edge.errors import BusError, LineDown, MeterRefused, NoAnswer
+from edge.plan import Block, block_time_s
+
+
+class Ended(Exception):  # noqa: N818 - not an error
+    """The test's time is over."""
+
+
+@dataclass
+class MovedClock:
+    """Both clocks stand still but for `move`; sleeping moves them.
+
+    Attributes:
+        now_s: Monotonic.
+        ahead_s: Wall clock minus monotonic.
+        end_s: When the test is over.
+    """
+
+    now_s: float = 1000.0
+    ahead_s: float = 1.8e9
+    end_s: float = float("inf")
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since some instant."""
+        return round(self.now_s * 1e9)
+
+    def wall_s(self) -> float:
+        """Seconds since 1970."""
+        return self.now_s + self.ahead_s
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on."""
+        self.move(seconds)
+        await asyncio.sleep(0)
+
+    def move(self, seconds: float) -> None:
+        """Move on; ends the test at its time."""
+        self.now_s += seconds
+        if self.now_s > self.end_s:
+            raise Ended
+
+
+@dataclass
+class MovedLine:
+    """A line whose requests take the time that they would take on a wire.
+
+    Attributes:
+        config: Which line.
+        clock: What moves.
+        mute: Units that say nothing.
+        errors: Raised once each, before anything else, by unit.
+        refused: Registers that a block must not touch, with the exception code.
+        images: What registers hold, by unit and address; 0 elsewhere.
+        asked: When which unit was asked for what.
+        unreachable: How many times connecting fails.
+    """
+
+    config: BusConfig
+    clock: MovedClock
+    mute: set[int] = field(default_factory=set)
+    errors: dict[int, list[BusError]] = field(default_factory=lambda: defaultdict(list))
+    refused: dict[int, int] = field(default_factory=dict)
+    images: dict[tuple[int, int], int] = field(default_factory=dict)
+    asked: list[tuple[float, int, Block]] = field(default_factory=list)
+    mute_s: float = 0.0
+    answers: Counter[int] = field(default_factory=Counter)
+    unreachable: int = 0
+    connects: int = 0
+
+    async def connect(self) -> None:
+        """Open the line."""
+        self.connects += 1
+        if self.unreachable:
+            self.unreachable -= 1
+            raise LineDown("cable cut")
+
+    def quarantined_until_s(self, unit: int) -> float:
+        """Nobody is, here."""
+        del unit
+        return float("-inf")
+
+    async def read(self, unit: int, block: Block) -> bytes:
+        """Take the time, and answer."""
+        self.asked.append((self.clock.now_s, unit, block))
+        await asyncio.sleep(0)
+        if self.errors[unit]:
+            raise self.errors[unit].pop(0)
+        if unit in self.mute:
+            self.mute_s += self.config.timeout_s
+            self.clock.move(self.config.timeout_s)
+            raise NoAnswer(f"unit {unit}")
+        self.clock.move(block_time_s(block, self.config.line))
+        for address, code in self.refused.items():
+            if block.address <= address < block.end:
+                raise MeterRefused(code)
+        self.answers[unit] += 1
+        values = (self.images.get((unit, block.address + n), 0) for n in range(block.count))
+        return struct.pack(f">{block.count}H", *values)
+
+    @asynccontextmanager
+    async def open(self, config: BusConfig, on_late: Callable[[int], None]) -> AsyncIterator["MovedLine"]:
+        """Be opened by a poller."""
+        del on_late
+        assert config is self.config
+        yield self
