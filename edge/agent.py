@@ -23,7 +23,6 @@ from edge.assembler import Assembler
 from edge.clock import Clock, Stamper, SystemClock
 from edge.config import ClockSource, GatewayConfig
 from edge.delivery import Delivery
-from edge.facts import configured_facts
 from edge.intake import Accepted, Intake, nobody_asks
 from edge.outbox import Outbox, OutboxClock, OutboxSettings
 from edge.polled import Polled
@@ -40,8 +39,12 @@ _SECONDS_PER_DAY = 86_400.0
 _BYTES_PER_MB = 1_000_000
 
 
-class Polling(Protocol):
-    """Whoever reads the meters."""
+class Meters(Protocol):
+    """Whoever reads the meters (`edge.polling.Polling`)."""
+
+    @property
+    def facts(self) -> Mapping[str, MeterFacts]:
+        """What is known of each meter, for the birth."""
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -51,8 +54,8 @@ class Polling(Protocol):
         """Poll until cancelled."""
 
 
-#: Makes the polling: gets the sink for polls and the one for what was learned of a meter.
-StartPolling = Callable[[Callable[[Polled], None], Callable[[str, MeterFacts], None]], Polling]
+#: Makes the polling: gets the sink for polls and the one for what was learned of meters.
+OpenMeters = Callable[[Callable[[Polled], None], Callable[[Mapping[str, MeterFacts]], None]], Meters]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,19 @@ class Agent:
     """One run of the gateway."""
 
     def __init__(
-        self, config: GatewayConfig, identity: Identity, *, outbox: Outbox, clock: Clock, accepted: Accepted
+        self,
+        config: GatewayConfig,
+        identity: Identity,
+        *,
+        outbox: Outbox,
+        clock: Clock,
+        open_meters: OpenMeters,
+        accepted: Accepted,
     ) -> None:
         self._config = config
         self._identity = identity
         self._outbox = outbox
         self._clock = clock
-        self._facts: dict[str, MeterFacts] = {}
-        for device in config.devices:
-            self._facts |= configured_facts(device)
         self._window = DeliveryWindow(random=random.random)
         self._delivery = Delivery(
             park=config.park,
@@ -113,7 +120,7 @@ class Agent:
             on_appended=self._delivery.wake,
             on_accepted=accepted,
         )
-        self._polling: Polling | None = None
+        self._meters = open_meters(self._intake.take, self._learn)
 
     def snapshot(self) -> Snapshot:
         """Give the state; safe from any thread."""
@@ -131,18 +138,17 @@ class Agent:
             outstanding=len(self._window.outstanding),
         )
 
-    async def run(self, start_polling: StartPolling, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Serve until the event is set; then end in order."""
         system = SystemClock()
         _LOGGER.info("gateway %s, epoch %s", self._identity.gateway, self._identity.epoch)
         _LOGGER.info("boot %s, time from %s", system.boot_id(), self._clock.source)
-        self._polling = start_polling(self._intake.take, self._learn)
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             upkeep = group.create_task(self._keep_up(system, over), name="upkeep")
             uplink = group.create_task(self._uplink.run(), name="uplink")
             intake = group.create_task(self._intake.run(), name="intake")
-            polling = group.create_task(self._polling.run(), name="polling")
+            polling = group.create_task(self._meters.run(), name="polling")
             await stop.wait()
             notify("STOPPING=1")
             await _end(polling)
@@ -162,10 +168,8 @@ class Agent:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _UPKEEP_S)
 
-    def _learn(self, meter: str, facts: MeterFacts) -> None:
-        if self._facts.get(meter) != facts:
-            self._facts[meter] = facts
-            self._uplink.announce()
+    def _learn(self, _changed: Mapping[str, MeterFacts]) -> None:
+        self._uplink.announce()
 
     def _birth(self) -> Birth:
         return Birth(
@@ -173,7 +177,7 @@ class Agent:
             epoch=self._identity.epoch,
             time_ms=self._now_ms(),
             software=self._identity.software,
-            meters=dict(self._facts),
+            meters=self._meters.facts,
         )
 
     def _status(self, online: bool) -> Status:  # noqa: FBT001 - the one thing a status is asked with
@@ -189,20 +193,21 @@ class Agent:
         )
 
     def _counters(self) -> dict[str, int]:
-        polled = {} if self._polling is None else self._polling.counters
         ours = {
             "messages_resent": self._delivery.counters.resent,
             "bytes_sent": self._delivery.counters.bytes_sent,
             "disk_failures": self._outbox.state.disk_failures,
         }
-        return dict.fromkeys(COUNTERS, 0) | dict(polled) | ours
+        return dict.fromkeys(COUNTERS, 0) | dict(self._meters.counters) | ours
 
     def _now_ms(self) -> int:
         return self._clock.wall_ms(time.monotonic_ns())
 
 
 @contextlib.asynccontextmanager
-async def agent(config: GatewayConfig, *, accepted: Accepted = nobody_asks) -> AsyncIterator[Agent]:
+async def agent(
+    config: GatewayConfig, open_meters: OpenMeters, *, accepted: Accepted = nobody_asks
+) -> AsyncIterator[Agent]:
     """Give a gateway with its outbox open."""
     identity = Identity(
         park=config.park,
@@ -213,7 +218,7 @@ async def agent(config: GatewayConfig, *, accepted: Accepted = nobody_asks) -> A
     clock = Clock(SystemClock().observe(), trusted=config.clock is ClockSource.TRUSTED)
     clocks = OutboxClock(time.monotonic, lambda: clock.wall_ms(time.monotonic_ns()) if clock.is_known else 0)
     async with Outbox(_outbox_settings(config), epoch=identity.epoch, clock=clocks) as outbox:
-        yield Agent(config, identity, outbox=outbox, clock=clock, accepted=accepted)
+        yield Agent(config, identity, outbox=outbox, clock=clock, open_meters=open_meters, accepted=accepted)
 
 
 def stop_on_signals() -> asyncio.Event:

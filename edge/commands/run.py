@@ -1,0 +1,61 @@
+"""`zonewise-edge run`: the service."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from edge.agent import agent, stop_on_signals
+from edge.commands.options import config_option
+from edge.config import GatewayConfig, load_config
+from edge.intake import accepted_log, nobody_asks
+from edge.polling import Polling
+from metering import local_http
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@click.command()
+@config_option
+@click.option(
+    "--accepted-log",
+    "maybe_log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    hidden=True,
+    help="For tests that kill the gateway: log and fsync each row that the outbox has promised to keep.",
+)
+def command(*, config_path: Path, maybe_log: Path | None) -> None:
+    """Poll the meters and deliver their rows, for good.
+
+    Rows are kept, on disk where need be, until ingest has them safe.
+    SIGTERM or Ctrl-C ends it in order.
+
+    \b
+    Example:
+      zonewise-edge run --config gateway.yaml
+    """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    config = load_config(config_path)
+    # A secret that cannot be read is a wrong configuration; later on it is tried again at each connect.
+    config.broker.maybe_password()
+    for warning in config.warnings:
+        _LOGGER.warning("%s: %s", config_path, warning)
+    try:
+        asyncio.run(_serve(config, maybe_log))
+    except Exception:
+        # The one supervision point: whatever went wrong, the outbox is closed by now; systemd starts us anew.
+        _LOGGER.critical("the gateway ends", exc_info=True)
+        sys.exit(1)
+
+
+async def _serve(config: GatewayConfig, maybe_log: Path | None) -> None:
+    with contextlib.ExitStack() as stack:
+        accepted = nobody_asks if maybe_log is None else stack.enter_context(accepted_log(maybe_log))
+        stop = stop_on_signals()
+        async with agent(config, partial(Polling, config), accepted=accepted) as service:
+            address = stack.enter_context(local_http.serving(config.http, {}))
+            _LOGGER.info("local pages on http://%s", address)
+            await service.run(stop)

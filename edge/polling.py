@@ -1,0 +1,54 @@
+"""All buses of a gateway, each with its poller."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from edge.bus import Bus
+from edge.config import BusConfig, GatewayConfig
+from edge.health import Health
+from edge.polled import Polled
+from edge.poller import Outlets, Poller
+from metering.birth import MeterFacts
+
+
+class Polling:
+    """Polls every bus, side by side.
+
+    Args:
+        config: Buses and devices.
+        sink: Takes each row, without blocking.
+        learn: Takes what became known of meters.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        sink: Callable[[Polled], None],
+        learn: Callable[[Mapping[str, MeterFacts]], None],
+    ) -> None:
+        self.health = Health(config.buses, config.devices)
+        outlets = Outlets(sink=sink, announce=learn, health=self.health)
+        self._pollers = {
+            bus.name: Poller(bus, config.devices_on(bus.name), open_line=_open, outlets=outlets)
+            for bus in config.buses
+        }
+
+    @property
+    def facts(self) -> Mapping[str, MeterFacts]:
+        """What is known of each meter, for the birth."""
+        return {meter: facts for one in self._pollers.values() for meter, facts in one.facts.items()}
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Totals since the start, for the status."""
+        return self.health.counters()
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name, poller in self._pollers.items():
+                group.create_task(poller.run(), name=f"bus {name}")
+
+
+def _open(bus: BusConfig, on_late: Callable[[int], None]) -> Bus:
+    return Bus(bus, on_late=on_late)

@@ -1,0 +1,477 @@
+"""The outbox: its promises one by one, and a model that random actions are compared with."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from edge.entry import Entry
+from edge.outbox import Outbox, OutboxClock, OutboxSettings
+from metering.message import MessageId
+
+EPOCH = "00000000000000a1"
+LATER = "00000000000000b2"
+NOON_MS = 1_790_000_000_000
+
+
+@dataclass
+class Time:
+    """A clock that tests move."""
+
+    seconds: float = 0.0
+    wall_ms: int = NOON_MS
+
+    @property
+    def clock(self) -> OutboxClock:
+        """What an outbox asks."""
+        return OutboxClock(lambda: self.seconds, lambda: self.wall_ms)
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass on both."""
+        self.seconds += seconds
+        self.wall_ms += round(seconds * 1000)
+
+
+def entry(seq: int, *, epoch: str = EPOCH, rows: int = 3, size: int = 40) -> Entry:
+    return Entry(MessageId(epoch, seq), rows, f"{epoch}/{seq}".encode().ljust(size, b"."))
+
+
+@asynccontextmanager
+async def opened(
+    path: Path,
+    time: Time,
+    *,
+    epoch: str = EPOCH,
+    always: bool = False,
+    **limits: Any,  # noqa: ANN401 - settings
+) -> AsyncIterator[Outbox]:
+    chosen = OutboxSettings(path=path, always=always, **limits)
+    async with Outbox(chosen, epoch=epoch, clock=time.clock) as outbox:
+        yield outbox
+
+
+async def drain(outbox: Outbox) -> list[Entry]:
+    """Hand out and acknowledge everything, live first."""
+    taken = []
+    while (one := outbox.maybe_live() or await outbox.maybe_backlog()) is not None:
+        outbox.hand_out(one)
+        assert outbox.done(one.id)
+        taken.append(one)
+    return taken
+
+
+def files(path: Path) -> bytes:
+    return b"".join(part.read_bytes() for part in sorted(path.parent.glob(f"{path.name}*")))
+
+
+def set_aside(folder: Path) -> list[Path]:
+    return sorted(folder.glob("outbox.db.unusable-*"))
+
+
+async def test_a_healthy_uplink_never_writes_to_the_disk(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        before = files(path)
+        for seq in range(1, 50):
+            await outbox.append(entry(seq))
+            time.pass_(1)
+            await drain(outbox)
+            await outbox.maintain()
+        assert files(path) == before
+
+
+async def test_what_waits_too_long_goes_to_the_disk_and_comes_back_in_order(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time) as outbox:
+        for seq in range(1, 200):
+            await outbox.append(entry(seq))
+            time.pass_(0.1)
+            await outbox.maintain()
+        assert 0 < outbox.state.memory_messages < 100
+        live = outbox.maybe_live()
+        assert live is not None
+        backlog = []
+        while (one := await outbox.maybe_backlog()) is not None:
+            outbox.hand_out(one)
+            outbox.done(one.id)
+            backlog.append(one)
+        assert backlog == [entry(seq) for seq in range(1, live.id.seq)]
+        assert await drain(outbox) == [entry(seq) for seq in range(live.id.seq, 200)]
+
+
+async def test_one_lost_message_does_not_take_fresh_ones_to_the_disk(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time) as outbox:
+        await outbox.append(entry(1))
+        time.pass_(10)
+        await outbox.append(entry(2))
+        await outbox.maintain()
+        assert (outbox.state.memory_messages, outbox.maybe_live()) == (1, entry(2))
+
+
+async def test_always_returns_after_the_commit(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    async with opened(path, Time(), always=True) as outbox:
+        kept = await asyncio.gather(*(outbox.append(entry(seq)) for seq in range(1, 20)))
+        assert all(kept)
+        for name in ("outbox.db", "outbox.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"killed-{name}")
+        assert outbox.maybe_live() == entry(1)
+    async with opened(tmp_path / "killed-outbox.db", Time(), epoch=LATER) as outbox:
+        assert await drain(outbox) == [entry(seq) for seq in range(1, 20)]
+
+
+async def test_earlier_epochs_are_sent_as_they_were_and_their_account_goes_when_reported(
+    tmp_path: Path,
+) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1), entry(2), entry(3))
+        one = outbox.maybe_live()
+        assert one is not None
+        outbox.hand_out(one)
+        outbox.done(one.id, quarantined=1)
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.clean_stop is True
+        old = next(account for account in outbox.accounts if account.epoch == EPOCH)
+        assert (old.read, old.stored, old.quarantined, old.held) == (9, 2, 1, 6)
+        assert old.read_is_known
+        outbox.reported(outbox.accounts)
+        assert await drain(outbox) == [entry(2), entry(3)]
+        assert len(outbox.accounts) == 2
+        outbox.reported(outbox.accounts)
+        assert [account.epoch for account in outbox.accounts] == [LATER]
+    async with opened(path, time, epoch="00000000000000c3") as outbox:
+        assert [account.epoch for account in outbox.accounts] == ["00000000000000c3", LATER]
+
+
+async def test_after_a_kill_what_was_read_is_not_known(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1), entry(2))
+        time.pass_(11)
+        await outbox.maintain()
+        await outbox.append(entry(3))
+        for name in ("outbox.db", "outbox.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"killed-{name}")
+    async with opened(tmp_path / "killed-outbox.db", time, epoch=LATER) as outbox:
+        old = next(account for account in outbox.accounts if account.epoch == EPOCH)
+        assert outbox.clean_stop is False
+        assert (old.read, old.held, old.read_is_known) == (6, 6, False)
+
+
+async def test_a_full_disk_part_drops_the_oldest_and_counts_rows(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time, max_bytes=10_000) as outbox:
+        for seq in range(1, 301):
+            await outbox.append(entry(seq))
+            if seq % 20 == 0:
+                time.pass_(11)
+                await outbox.maintain()
+        (account,) = outbox.accounts
+        left = await drain(outbox)
+        assert left == [entry(seq) for seq in range(301 - len(left), 301)]
+        assert account.dropped == 3 * (300 - len(left)) > 0
+        assert account.balance == 0
+
+
+async def test_what_is_too_old_is_dropped_and_counted(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time, max_age_s=3600) as outbox:
+        for seq in range(1, 4):
+            await outbox.append(entry(seq))
+            time.pass_(3000)
+            await outbox.maintain()
+        (account,) = outbox.accounts
+        assert (account.dropped, account.held, account.balance) == (3, 6, 0)
+        assert await drain(outbox) == [entry(2), entry(3)]
+
+
+async def test_a_clock_not_known_makes_nothing_too_old(tmp_path: Path) -> None:
+    time = Time(wall_ms=0)
+    async with opened(tmp_path / "outbox.db", time, max_age_s=3600) as outbox:
+        await outbox.append(entry(1))
+        time.seconds = 20
+        await outbox.maintain()
+        time.wall_ms = NOON_MS
+        await outbox.append(entry(2))
+        time.seconds = 40
+        await outbox.maintain()
+        assert await drain(outbox) == [entry(1), entry(2)]
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+async def test_a_corrupt_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "outbox.db"
+    path.write_bytes(content)
+    async with opened(path, Time()) as outbox:
+        assert await outbox.append(entry(1))
+        assert outbox.clean_stop is None
+    (aside,) = set_aside(tmp_path)
+    assert aside.read_bytes() == content
+    async with opened(path, Time(), epoch=LATER) as outbox:
+        assert await drain(outbox) == [entry(1)]
+
+
+async def test_a_file_of_a_later_version_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with sqlite3.connect(path) as later:
+        later.execute("CREATE TABLE new (x)")
+        later.execute("PRAGMA user_version = 99")
+    later.close()
+    async with opened(path, Time()) as outbox:
+        assert outbox.state.disk_is_usable
+    assert set_aside(tmp_path)
+
+
+async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        for seq in range(1, 400):
+            await outbox.append(entry(seq, size=2000))
+    content = bytearray(path.read_bytes())
+    content[8192:] = b"\xa5" * (len(content) - 8192)
+    path.write_bytes(content)
+    async with opened(path, time, epoch=LATER) as outbox:
+        await outbox.append(entry(1, epoch=LATER))
+        await outbox.maybe_backlog()
+        time.pass_(20)
+        await outbox.maintain()
+        assert all(account.balance == 0 for account in outbox.accounts)
+        assert await drain(outbox) == [entry(1, epoch=LATER)]
+    assert set_aside(tmp_path)
+
+
+async def test_a_disk_that_refuses_drops_from_memory_and_recovers_by_itself(tmp_path: Path) -> None:
+    time, folder = Time(), tmp_path / "gone"
+    folder.write_text("a file where the folder should be", encoding="utf-8")
+    async with opened(folder / "outbox.db", time, memory_bytes=4000) as outbox:
+        for seq in range(1, 201):
+            await outbox.append(entry(seq))
+            time.pass_(1)
+            await outbox.maintain()
+        (account,) = outbox.accounts
+        assert account.held == 300
+        assert account.dropped == 300
+        assert outbox.state.memory_bytes <= 4000
+        assert outbox.state.disk_failures > 1
+        folder.unlink()
+        time.pass_(61)
+        await outbox.maintain()
+        assert outbox.state.disk_is_usable
+        assert await drain(outbox) == [entry(seq) for seq in range(101, 201)]
+
+
+async def test_always_says_so_when_the_disk_refuses(tmp_path: Path) -> None:
+    (tmp_path / "gone").write_text("", encoding="utf-8")
+    async with opened(tmp_path / "gone" / "outbox.db", Time(), always=True) as outbox:
+        assert not await outbox.append(entry(1))
+        assert outbox.maybe_live() == entry(1)
+
+
+async def test_the_file_shrinks_when_it_was_drained(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        for seq in range(1, 200):
+            await outbox.append(entry(seq, size=20_000))
+        time.pass_(11)
+        await outbox.maintain()
+        await drain(outbox)
+        time.pass_(11)
+        await outbox.maintain()
+    assert path.stat().st_size < 200_000
+
+
+async def test_a_wrong_seq_is_refused(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db", Time()) as outbox:
+        await outbox.append(entry(2))
+        with pytest.raises(ValueError, match="does not follow"):
+            await outbox.append(entry(2))
+        with pytest.raises(ValueError, match="does not follow"):
+            await outbox.append(entry(3, epoch=LATER))
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Model:
+    """What an outbox must hold, however it does it: messages by id, in order; and all that ever went in."""
+
+    held: dict[MessageId, Entry] = field(default_factory=dict)
+    appended: dict[MessageId, Entry] = field(default_factory=dict)
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Random appends, sendings, acknowledgements, restarts, kills and disks that refuse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = TemporaryDirectory()
+        self.place = 0
+        self.time = Time()
+        self.starts = 0
+        self.sent: list[Entry] = []
+        self.model = Model()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end."""
+        return self.loop.run_until_complete(work)
+
+    @property
+    def path(self) -> Path:
+        """The file of the machine that runs now."""
+        return Path(self.folder.name) / str(self.place) / "outbox.db"
+
+    @initialize(always=st.booleans())
+    def start(self, *, always: bool) -> None:
+        """Choose the durability of this course."""
+        self.always = always
+        self.open()
+
+    def open(self) -> None:
+        """Start a process."""
+        self.starts += 1
+        self.epoch = f"{self.starts:016x}"
+        self.seq = 0
+        self.sent = []
+        chosen = OutboxSettings(
+            path=self.path, always=self.always, max_bytes=3000, memory_bytes=1500, max_age_s=1e9
+        )
+        self.outbox = Outbox(chosen, epoch=self.epoch, clock=self.time.clock)
+        self.wait(self.outbox.__aenter__())
+
+    @rule(count=st.integers(1, 6), rows=st.integers(1, 5), size=st.integers(30, 300))
+    def append(self, count: int, rows: int, size: int) -> None:
+        """Rows come."""
+        for _ in range(count):
+            self.seq += 1
+            one = entry(self.seq, epoch=self.epoch, rows=rows, size=size)
+            self.model.held[one.id] = self.model.appended[one.id] = one
+            self.wait(self.outbox.append(one))
+        self.forget_dropped()
+
+    @rule(live=st.booleans(), count=st.integers(1, 5))
+    def send(self, count: int, *, live: bool) -> None:
+        """Messages go out, live or backlog."""
+        for _ in range(count):
+            work = self.outbox.maybe_backlog()
+            one = self.outbox.maybe_live() if live else self.wait(work)
+            if live:
+                work.close()
+            if one is None:
+                break
+            assert one == self.model.held[one.id], "the bytes are those that went in"
+            assert one.id not in {sent.id for sent in self.sent}, "handed out once"
+            self.outbox.hand_out(one)
+            self.sent.append(one)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        """One of them is safe."""
+        one = data.draw(st.sampled_from(self.sent))
+        self.sent.remove(one)
+        assert self.outbox.done(one.id) == (one.id in self.model.held)
+        assert not self.outbox.done(one.id), "a second acknowledgement is ignored"
+        self.model.held.pop(one.id, None)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def read_again(self, data: st.DataObject) -> None:
+        """One of them is sent again."""
+        one = data.draw(st.sampled_from(self.sent))
+        maybe_entry = self.wait(self.outbox.maybe_entry(one.id))
+        assert maybe_entry in (one, None)
+
+    @rule(seconds=st.sampled_from([0.3, 3.0, 11.0, 70.0]))
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, upkeep is done."""
+        self.time.pass_(seconds)
+        self.wait(self.outbox.maintain())
+        self.forget_dropped()
+
+    @rule()
+    def report(self) -> None:
+        """A status was taken."""
+        self.outbox.reported(self.outbox.accounts)
+
+    @rule()
+    def restart(self) -> None:
+        """Stop in order and start again."""
+        self.wait(self.outbox.__aexit__(None, None, None))
+        self.forget_dropped()
+        self.open()
+        assert self.outbox.clean_stop is not False
+
+    @rule()
+    def kill(self) -> None:
+        """What a kill leaves is what stands in the files now."""
+        old, self.place = self.path.parent, self.place + 1
+        on_disk = self.ids_on_disk(old)
+        shutil.copytree(old, self.path.parent)
+        self.wait(self.outbox.__aexit__(None, None, None))
+        for message in self.model.held.keys() - on_disk:
+            assert not self.always, "with `always` a kill loses nothing"
+            assert message.epoch == self.epoch, "what was on disk stays there"
+        # What was acknowledged but not deleted yet is sent once more.
+        self.model.held = {message: one for message, one in self.model.appended.items() if message in on_disk}
+        self.open()
+
+    def ids_on_disk(self, folder: Path) -> set[MessageId]:
+        """Read the file without code of ours."""
+        with TemporaryDirectory() as copy:
+            shutil.copytree(folder, copy, dirs_exist_ok=True)
+            connection = sqlite3.connect(Path(copy) / "outbox.db")
+            found = connection.execute(
+                "SELECT epoch, key & 1099511627775 FROM message JOIN epoch ON ordinal = key >> 40"
+            ).fetchall()
+            connection.close()
+        return {MessageId(epoch, seq) for epoch, seq in found}
+
+    def forget_dropped(self) -> None:
+        """Drops are the oldest first, and as many rows as the accounts say."""
+        for account in self.outbox.accounts:
+            mine = [one for one in self.model.held.values() if one.id.epoch == account.epoch]
+            excess = sum(one.rows for one in mine) - account.held
+            while excess > 0:
+                oldest = mine.pop(0)
+                excess -= oldest.rows
+                del self.model.held[oldest.id]
+            assert excess == 0, "whole messages are dropped, oldest first"
+
+    @invariant()
+    def accounts_balance(self) -> None:
+        """Every epoch adds up, and memory is bounded."""
+        if not hasattr(self, "outbox"):
+            return
+        accounts = {account.epoch: account for account in self.outbox.accounts}
+        assert all(account.balance == 0 for account in accounts.values())
+        for one in self.model.held.values():
+            assert accounts[one.id.epoch].held > 0
+        assert self.outbox.state.memory_bytes <= 1500
+
+    def teardown(self) -> None:
+        """What is left comes out."""
+        if hasattr(self, "outbox"):
+            known = {sent.id for sent in self.sent}
+            rest = {one.id for one in self.wait(drain(self.outbox))}
+            assert rest | (known & self.model.held.keys()) == self.model.held.keys(), "each comes out"
+            self.wait(self.outbox.__aexit__(None, None, None))
+        self.loop.close()
+        self.folder.cleanup()
+
+
+OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestOutboxModel = OutboxMachine.TestCase
