@@ -47,8 +47,8 @@ def _rise(panel_id: int, key: str, field: str, unit: str = units.COUNT) -> Panel
 
 
 def _gateways() -> Section:
-    now = _rollup(queries.gateway_last("online"))
-    course = _rollup(queries.gateway_course("online", function="min"))
+    now = _rollup(queries.gateway_online())
+    course = _rollup(queries.gateway_online_course())
     silent = _rollup(queries.gateway_last("meters_silent"))
     return Section(
         1,

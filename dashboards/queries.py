@@ -33,6 +33,8 @@ ZONES = f'"level" = \'{Level.ZONE}\' AND "group" =~ /^$zone$/'
 PARK = f"\"level\" = '{Level.PARK}'"
 METERS = '"meter" =~ /^$meter$/'
 GATEWAYS = '"gateway" =~ /^$gateway$/'
+#: What a gateway told itself: the broker's last will says that it is lost, and knows no figures.
+_TOLD = f'{GATEWAYS} AND "online" = 1'
 RAW_MEDIA = ", ".join(f'"{medium}"' for medium in Medium)
 
 
@@ -199,9 +201,20 @@ def open_events(language: str) -> str:
     )
 
 
-def gateway_last(*fields: str) -> str:
-    """Newest values of `gateway_status` per gateway, under their own names."""
-    return _select(", ".join(_named("last", fields)), series.GATEWAY_STATUS, GATEWAYS, '"gateway"')
+def gateway_online() -> str:
+    """Whether each gateway is there: 1 or 0."""
+    return _select('last("online") AS "online"', series.GATEWAY_STATUS, GATEWAYS, '"gateway"')
+
+
+def gateway_online_course() -> str:
+    """When each gateway was there; a step in which it was ever lost counts as lost."""
+    by = 'time($__interval), "gateway" fill(null)'
+    return _select('min("online")', series.GATEWAY_STATUS, GATEWAYS, by)
+
+
+def gateway_last(field: str) -> str:
+    """Newest value of `gateway_status` per gateway."""
+    return _select(f'last("{field}") AS "{field}"', series.GATEWAY_STATUS, _TOLD, '"gateway"')
 
 
 ACCOUNT_FIELDS = ("read", "stored", "quarantined", "held", "dropped")
@@ -211,19 +224,19 @@ def gateway_accounts() -> str:
     """Rows per gateway: read = stored + quarantined + held + dropped, and what does not add up."""
     balance = " - ".join(f'last("{field}")' for field in ACCOUNT_FIELDS)
     columns = [*_named("last", ACCOUNT_FIELDS), f'{balance} AS "unaccounted"']
-    return _select(", ".join(columns), series.GATEWAY_STATUS, GATEWAYS, '"gateway"')
+    return _select(", ".join(columns), series.GATEWAY_STATUS, _TOLD, '"gateway"')
 
 
-def gateway_course(field: str, *, function: str = "last") -> str:
+def gateway_course(field: str) -> str:
     """Course of a value of `gateway_status` per gateway."""
     by = 'time($__interval), "gateway" fill(null)'
-    return _select(f'{function}("{field}")', series.GATEWAY_STATUS, GATEWAYS, by)
+    return _select(f'last("{field}")', series.GATEWAY_STATUS, _TOLD, by)
 
 
 def gateway_rise(field: str) -> str:
     """How much a total of `gateway_status` rose in each step; a restart counts from 0 again."""
     by = 'time($__interval), "gateway" fill(none)'
-    return _select(f'non_negative_difference(last("{field}"))', series.GATEWAY_STATUS, GATEWAYS, by)
+    return _select(f'non_negative_difference(last("{field}"))', series.GATEWAY_STATUS, _TOLD, by)
 
 
 def zone_values() -> str:

@@ -18,6 +18,7 @@ from metering.status import COUNTERS
 ZONES = ("hall-a", "hall-b")
 METERS = {"hall-a": ("a-main", "a-water"), "hall-b": ("b-main", "b-water")}
 GATEWAYS = ("gw-1", "gw-2")
+LOST = GATEWAYS[1]
 DAYS = 3
 USE_WH = 1000.0
 USE_L = 250.0
@@ -49,9 +50,14 @@ def rollup_lines(park: str, now: datetime) -> Iterator[bytes]:
             yield encode_point(series.GROUP_LIVE, group_tags(park, Level.ZONE, zone), fields, at)
     for at in instants(now, timedelta(hours=24), timedelta(seconds=30)):
         for gateway in GATEWAYS:
-            yield encode_point(
-                series.GATEWAY_STATUS, (("gateway", gateway), ("park", park)), gateway_fields(at), at
-            )
+            yield encode_point(series.GATEWAY_STATUS, gateway_tags(park, gateway), gateway_fields(at), at)
+    # The last will of one that is lost: a newer point that knows no figures.
+    lost = dict.fromkeys(gateway_fields(0), 0)
+    yield encode_point(series.GATEWAY_STATUS, gateway_tags(park, LOST), lost, int(now.timestamp() * 1000) - 1)
+
+
+def gateway_tags(park: str, gateway: str) -> tuple[tuple[str, str], ...]:
+    return (("gateway", gateway), ("park", park))
 
 
 def gateway_fields(at: int) -> dict[str, int]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from dashboards.boards import boards
-from dashboards.queries import open_events
+from dashboards.queries import gateway_accounts, gateway_online, open_events
 from dashboards.render import Range, render
 from dashboards.site import Site, Source
 from dashboards.verify import table, verify
-from tests.dashboards.filled import FilledPark
+from tests.dashboards.filled import GATEWAYS, LOST, FilledPark
 
 pytestmark = pytest.mark.servers
 PARK_YAML = """
@@ -41,6 +41,25 @@ def test_the_query_for_events_runs(filled_park: FilledPark) -> None:
     text = render(open_events("en"), shown, interval="1m", variables={})
 
     assert filled_park.store.query(filled_park.site.database(Source.ROLLUP), text) == []
+
+
+def test_a_lost_gateway_keeps_its_last_figures(filled_park: FilledPark) -> None:
+    """Its last will says 0 for all of them."""
+    database = filled_park.site.database(Source.ROLLUP)
+    shown = Range(filled_park.now - timedelta(days=1), filled_park.now)
+    online, accounts = (
+        {
+            series.tags["gateway"]: dict(zip(series.columns, series.rows[0], strict=True))
+            for series in filled_park.store.query(
+                database, render(text, shown, interval="1m", variables={"gateway": GATEWAYS})
+            )
+        }
+        for text in (gateway_online(), gateway_accounts())
+    )
+
+    assert online[LOST]["online"] == 0
+    assert accounts[LOST]["held"] == 5
+    assert accounts[LOST]["unaccounted"] == 0
 
 
 def test_an_empty_store_is_told_panel_by_panel(filled_park: FilledPark) -> None:
