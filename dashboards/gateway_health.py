@@ -24,7 +24,7 @@ def board(_site: Site) -> Board:
     """Give the health dashboard of a park."""
     return Board(
         key=KEY,
-        since="now-24h",
+        since="now-6h",
         refresh="30s",
         sibling="zones",
         sections=(_gateways(), _rows(), _lines(), _uplink(), _meters()),
