@@ -103,6 +103,11 @@ class Device:
         """Registers that it turned out not to have."""
         return self._plans[PollClass.SLOW].unsupported
 
+    @property
+    def setup(self) -> Found:
+        """What its scale registers were found to hold."""
+        return self._setup
+
     def forget(self) -> None:
         """Take nothing for granted: it may have been changed for another."""
         self.is_introduced = False

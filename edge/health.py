@@ -7,7 +7,7 @@ either before or after a change, never in between, and nobody waits for a lock.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 
 from edge.config import BusConfig, DeviceConfig
@@ -56,6 +56,10 @@ class Counts:
     def plus(self, other: "Counts") -> "Counts":
         """Add."""
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def by_name(self) -> Mapping[str, int]:
+        """Give each total under its name."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,66 @@
+"""`zonewise-edge read METER`: one meter, now."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from edge.commands.options import config_option
+from edge.commissioning import Sheet, Shown, read_meter
+from edge.config import DeviceConfig, GatewayConfig, load_config
+from edge.profile import Status
+from metering.config import did_you_mean
+
+
+@click.command("read")
+@click.argument("meter")
+@config_option
+def command(meter: str, config_path: Path) -> None:
+    """Read METER once and show each quantity with the registers behind it.
+
+    Exit code 0: read; 1: it could not be read, with what to look at; 2: the file or the name is wrong.
+    A serial port serves one program at a time: stop `zonewise-edge run` first.
+
+    \b
+    Example:
+      zonewise-edge read z1-main --config gateway.yaml
+    """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    config = load_config(config_path)
+    device = _device_of(config, meter)
+    point = next(point for point in device.points if point.meter == meter)
+    bus = config.bus(device.bus)
+    click.echo(f"{meter}: {device.profile.model}, address {device.unit} on {bus.name}")
+    click.echo(f"{bus.transport}\n")
+    sheet = asyncio.run(read_meter(config, device, point))
+    _print(sheet, device)
+    if sheet.maybe_mismatch is not None:
+        sys.exit(1)
+
+
+def _device_of(config: GatewayConfig, meter: str) -> DeviceConfig:
+    maybe_device = config.maybe_device_of(meter)
+    if maybe_device is None:
+        hint = did_you_mean(meter, config.meters) or f"; there are {', '.join(config.meters)}"
+        raise click.UsageError(f"no meter {meter!r} in the configuration{hint}")
+    return maybe_device
+
+
+def _print(sheet: Sheet, device: DeviceConfig) -> None:
+    click.echo(f"{'quantity':<28} {'value':>14} {'unit':<5} {'registers':<16} remark")
+    for shown in sheet.shown:
+        click.echo(_row(shown).rstrip())
+    serial = f", serial number {sheet.maybe_serial}" if sheet.maybe_serial else ""
+    click.echo(f"\n{sheet.requests} requests, {sheet.took_s * 1000:,.0f} ms{serial}")
+    if device.profile.status is Status.UNVERIFIED:
+        click.echo("note: this model's table is unverified; compare with the meter's display")
+    if sheet.maybe_mismatch is not None:
+        click.echo(
+            f"warning: the meter says that it is {sheet.maybe_mismatch!r}, not a {device.profile.model};\n"
+            "zonewise-edge run would publish none of these values"
+        )
+
+
+def _row(shown: Shown) -> str:
+    value = "-" if shown.value is None else f"{shown.value:,}"
+    return f"{shown.quantity:<28} {value:>14} {shown.unit:<5} {shown.raw.hex():<16} {shown.remark}"
