@@ -24,33 +24,33 @@ meters: {a-main: {medium: electricity, place: hall-a}}
 """
 
 
-def test_every_query_gives_series_with_values(filled_park: FilledPark) -> None:
+def test_every_query_gives_series_with_values(any_filled_park: FilledPark) -> None:
     checks = [
         check
-        for board in boards(filled_park.site)
-        for check in verify(board, filled_park.site, filled_park.store, now=filled_park.now)
+        for board in boards(any_filled_park.site)
+        for check in verify(board, any_filled_park.site, any_filled_park.store, now=filled_park.now)
     ]
 
     assert [check for check in checks if not check.is_good] == [], table(checks)
     assert len(checks) > 50
 
 
-def test_the_query_for_events_runs(filled_park: FilledPark) -> None:
+def test_the_query_for_events_runs(any_filled_park: FilledPark) -> None:
     """There need not be any: a healthy park has none."""
-    shown = Range(filled_park.now - timedelta(days=1), filled_park.now)
+    shown = Range(any_filled_park.now - timedelta(days=1), any_filled_park.now)
     text = render(open_events("en"), shown, interval="1m", variables={})
 
-    assert filled_park.store.query(filled_park.site.database(Source.ROLLUP), text) == []
+    assert any_filled_park.store.query(any_filled_park.site.database(Source.ROLLUP), text) == []
 
 
-def test_a_lost_gateway_keeps_its_last_figures(filled_park: FilledPark) -> None:
+def test_a_lost_gateway_keeps_its_last_figures(any_filled_park: FilledPark) -> None:
     """Its last will says 0 for all of them."""
-    database = filled_park.site.database(Source.ROLLUP)
-    shown = Range(filled_park.now - timedelta(days=1), filled_park.now)
+    database = any_filled_park.site.database(Source.ROLLUP)
+    shown = Range(any_filled_park.now - timedelta(days=1), any_filled_park.now)
     online, accounts = (
         {
             series.tags["gateway"]: dict(zip(series.columns, series.rows[0], strict=True))
-            for series in filled_park.store.query(
+            for series in any_filled_park.store.query(
                 database, render(text, shown, interval="1m", variables={"gateway": GATEWAYS})
             )
         }
