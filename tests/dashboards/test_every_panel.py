@@ -28,7 +28,7 @@ def test_every_query_gives_series_with_values(any_filled_park: FilledPark) -> No
     checks = [
         check
         for board in boards(any_filled_park.site)
-        for check in verify(board, any_filled_park.site, any_filled_park.store, now=filled_park.now)
+        for check in verify(board, any_filled_park.site, any_filled_park.store, now=any_filled_park.now)
     ]
 
     assert [check for check in checks if not check.is_good] == [], table(checks)
