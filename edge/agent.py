@@ -91,6 +91,7 @@ class Agent:
         self._identity = identity
         self._outbox = outbox
         self._clock = clock
+        self._has_news = False
         self._window = DeliveryWindow(random=random.random)
         self._delivery = Delivery(
             park=config.park,
@@ -164,12 +165,16 @@ class Agent:
         while not over.is_set():
             self._clock.observe(system.observe())
             await self._outbox.maintain()
+            if self._has_news:
+                self._has_news = False
+                self._uplink.announce()
             notify("WATCHDOG=1")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _UPKEEP_S)
 
     def _learn(self, _changed: Mapping[str, MeterFacts]) -> None:
-        self._uplink.announce()
+        # Meters are introduced one after the other; one birth tells of all that came meanwhile.
+        self._has_news = True
 
     def _birth(self) -> Birth:
         return Birth(

@@ -34,7 +34,7 @@ from metering.errors import ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
+_LONGEST_PAUSE_S = 10.0
 _GOODBYE_S = 3.0
 # MQTT 5, 2.4 "Reason codes".
 _NO_MATCHING_SUBSCRIBERS = 16
