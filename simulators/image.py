@@ -6,7 +6,7 @@ not know, between its first and last register, reads as 0; beyond them the devic
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 
@@ -15,7 +15,7 @@ from edge.profile import Profile, Register, RegisterSpec, ScaleRegister
 from edge.registers import Encoding, Raw, encode
 from edge.scale import raw_value, scale_factor
 from metering.quantities import VOCABULARY, Medium, Unit
-from simulators.meter import COUNTERS, SimulatedMeter, Values
+from simulators.meter import COUNTERS, PHASE_QUANTITIES, SimulatedMeter, Values
 
 _BY_CT = frozenset({Unit.AMPERE})
 _BY_VT = frozenset({Unit.VOLT})
@@ -101,6 +101,23 @@ class _Cell:
         return encode(self.spec.register.layout, raw_value(self.spec, exact, self.factor))
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A kind of answer, prepared.
+
+    Attributes:
+        fixed: Its bytes that never change, with room for the others.
+        cells: What to fill in, by meter.
+        counted: Meters whose counters it shows.
+        in_detail: Whether it shows phases.
+    """
+
+    fixed: bytes
+    cells: Mapping[SimulatedMeter, tuple[_Cell, ...]]
+    counted: tuple[SimulatedMeter, ...]
+    in_detail: bool
+
+
 class Image:
     """The registers of one device, with one meter per channel."""
 
@@ -115,6 +132,7 @@ class Image:
             for spec in profile.channel(channel)
         )
         self._spans = self._find_spans()
+        self._made_ready: dict[Request, _Ready] = {}
 
     def read(self, request: Request, instant_ms: int) -> Shown:
         """Give what the device answers.
@@ -123,20 +141,41 @@ class Image:
             Refused: with the exception that it answers instead.
         """
         self._check(request)
-        data = bytearray(2 * request.count)
-        for register, fixed in self._fixed.items():
-            if request.touches(register):
-                _put(data, request, register, fixed)
-        cells = [cell for cell in self._cells if request.touches(cell.spec.register)]
-        for meter in {cell.meter for cell in cells if cell.spec.quantity in COUNTERS}:
+        ready = self._ready(replace(request, unit=0))
+        data = bytearray(ready.fixed)
+        for meter in ready.counted:
             meter.note_answer()
-        values = {meter: meter.values(instant_ms) for meter in {cell.meter for cell in cells}}
         shown: dict[str, dict[str, float]] = {}
-        for cell in cells:
-            value = values[cell.meter][cell.quantity]
-            _put(data, request, cell.spec.register, cell.bytes_for(value))
-            shown.setdefault(cell.meter.name, {})[cell.quantity] = value
+        for meter, cells in ready.cells.items():
+            values = meter.values(instant_ms, in_detail=ready.in_detail)
+            shown[meter.name] = {cell.quantity: values[cell.quantity] for cell in cells}
+            for cell in cells:
+                _put(data, request, cell.spec.register, cell.bytes_for(values[cell.quantity]))
         return Shown(bytes(data), shown)
+
+    def _ready(self, request: Request) -> "_Ready":
+        """Give what stays the same from one answer to the next; gateways ask the same again and again."""
+        maybe_ready = self._made_ready.get(request)
+        if maybe_ready is not None:
+            return maybe_ready
+        fixed = bytearray(2 * request.count)
+        for register, content in self._fixed.items():
+            if request.touches(register):
+                _put(fixed, request, register, content)
+        touched = [cell for cell in self._cells if request.touches(cell.spec.register)]
+        counted = {cell.meter: None for cell in touched if cell.quantity in COUNTERS}
+        ready = _Ready(
+            fixed=bytes(fixed),
+            cells={
+                meter: tuple(cell for cell in touched if cell.meter is meter)
+                for meter in self.meters
+                if any(cell.meter is meter for cell in touched)
+            },
+            counted=tuple(counted),
+            in_detail=any(cell.quantity in PHASE_QUANTITIES for cell in touched),
+        )
+        self._made_ready[request] = ready
+        return ready
 
     def _check(self, request: Request) -> None:
         if request.function not in self._spans:

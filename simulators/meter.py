@@ -33,6 +33,13 @@ COUNTERS = frozenset(
     }
 )
 
+#: Quantities that take a look at each phase.
+PHASE_QUANTITIES = frozenset(
+    f"{what}_l{phase}_{unit}"
+    for phase in (1, 2, 3)
+    for what, unit in (("voltage", "v"), ("active_power", "w"), ("current", "a"))
+)
+
 Values = Mapping[str, float]
 
 
@@ -63,14 +70,17 @@ class SimulatedMeter:
         self._phases = phases
         self._maybe_answers = 0 if counting else None
         self._zero: Values = {}
+        self._last = (-1, Flow(0.0, 0.0, 0.0))
         dice = dice_for(f"{name} character")
         self._tangent = float(dice.uniform(0.15, 0.5))
         self._phase = float(dice.uniform(0, 2 * pi))
 
-    def values(self, instant_ms: int) -> Values:
-        """Give every quantity at an instant."""
-        flow = self._load.at(instant_ms)
+    def values(self, instant_ms: int, *, in_detail: bool = True) -> Values:
+        """Give every quantity at an instant; those of the phases only in detail."""
+        flow = self._flow(instant_ms)
         made = self._electricity(flow, instant_ms) if self._medium is Medium.ELECTRICITY else _water(flow)
+        if in_detail and self._medium is Medium.ELECTRICITY:
+            made |= self._by_phase(made, instant_ms)
         if self._maybe_answers is not None:
             return {**made, **dict.fromkeys(COUNTERS & made.keys(), self._maybe_answers * COUNTING_STEP)}
         return {**made, **{name: made[name] - zero for name, zero in self._zero.items()}}
@@ -86,11 +96,17 @@ class SimulatedMeter:
         if self._maybe_answers is not None:
             self._maybe_answers += 1
 
+    def _flow(self, instant_ms: int) -> Flow:
+        # A poll's blocks ask for one instant several times.
+        if self._last[0] != instant_ms:
+            self._last = (instant_ms, self._load.at(instant_ms))
+        return self._last[1]
+
     def _electricity(self, flow: Flow, instant_ms: int) -> dict[str, float]:
         power, reactive = flow.rate, abs(flow.rate) * self._tangent
         apparent = (power * power + reactive * reactive) ** 0.5
         cosine = 1 / (1 + self._tangent**2) ** 0.5
-        values = {
+        return {
             "active_power_w": power,
             "reactive_power_var": reactive,
             "apparent_power_va": apparent,
@@ -101,12 +117,15 @@ class SimulatedMeter:
             "reactive_energy_import_varh": (flow.imported + flow.exported) * self._tangent,
             "reactive_energy_export_varh": 0.0,
         }
+
+    def _by_phase(self, totals: Values, instant_ms: int) -> dict[str, float]:
+        values: dict[str, float] = {}
         shares = _PHASES if self._phases > 1 else (1.0,)
         for number, share in enumerate(shares, 1):
             voltage = self._voltage(instant_ms, number)
             values[f"voltage_l{number}_v"] = voltage
-            values[f"active_power_l{number}_w"] = power * share
-            values[f"current_l{number}_a"] = apparent * share / voltage
+            values[f"active_power_l{number}_w"] = totals["active_power_w"] * share
+            values[f"current_l{number}_a"] = totals["apparent_power_va"] * share / voltage
         return values
 
     def _voltage(self, instant_ms: int, phase: int) -> float:

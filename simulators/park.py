@@ -5,17 +5,15 @@ at which a link to a pty is made. Everything ends with the `async with` block.
 """
 
 import time
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.catalogue import load
 from simulators.answer_log import AnswerLog
+from simulators.devices import build_device
 from simulators.errors import OrderRefused
 from simulators.faults import LINE_FAULTS, FaultKind, Faults
-from simulators.image import Image
 from simulators.line import Line, Surroundings
 from simulators.load import Load, build_loads, days_until
 from simulators.meter import SimulatedMeter
@@ -23,10 +21,7 @@ from simulators.rtu_line import RtuTiming
 from simulators.serial_line import serial_line
 from simulators.shapes import Calendar
 from simulators.tcp_line import TCP_ANSWER_S, rtu_over_tcp_line, tcp_line
-from simulators.wires import BusEntry, GatewayWires, MeterOnBus, Wires
-
-_LOWEST_SERIAL = 10_000
-_SERIALS = 90_000
+from simulators.wires import BusEntry, GatewayWires, Wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +66,14 @@ class Park:
     ) -> None:
         name = f"{gateway.gateway}/{bus}"
         devices = {
-            meter.address: self._device(name, meter, loads, counting=counting)
+            meter.address: build_device(name, meter, loads, counting=counting)
             for meter in gateway.meters
             if meter.bus == bus
         }
+        self.meters |= {meter.name: meter for device in devices.values() for meter in device.meters}
         entry = gateway.buses[bus]
         answer_s = TCP_ANSWER_S if entry.tcp else None
         self.lines[name] = (entry, Line(name, devices, self._around, answer_s=answer_s))
-
-    def _device(self, line: str, wired: MeterOnBus, loads: Mapping[str, Load], *, counting: bool) -> Image:
-        profile = load(wired.model)
-        phases = 3 if any(spec.quantity == "voltage_l2_v" for spec in profile.registers) else 1
-        meters = {
-            channel: SimulatedMeter(
-                meter,
-                loads[meter],
-                medium=profile.medium,
-                phases=phases,
-                wiring=wired.wiring,
-                counting=counting,
-            )
-            for channel, meter in wired.by_channel.items()
-        }
-        self.meters |= {meter.name: meter for meter in meters.values()}
-        serial = _LOWEST_SERIAL + zlib.crc32(f"{line}/{wired.address}".encode()) % _SERIALS
-        return Image(profile, meters, serial=serial)
 
     def carry_out(self, order: Order) -> str:
         """Begin a fault, and give a sentence that says so.

@@ -19,7 +19,7 @@ from edge.decode import Wiring
 from edge.errors import EdgeError
 from metering.config import Location, Model, load
 from metering.errors import ConfigError, Problem
-from metering.park_file import GatewayId, MeterId, ParkId
+from metering.park_description import GatewayId, MeterId, ParkId
 
 
 def _ratio(written: object) -> object:
@@ -88,6 +88,14 @@ class GatewayWires(_Lenient):
                 find(meter.model)
             except EdgeError as error:
                 yield ("meters", number, "model"), str(error)
+
+    def below(self, folder: Path) -> Self:
+        """Give the same with relative serial ports counted from a folder, as the gateway counts them."""
+        buses = {
+            name: bus if bus.serial is None else bus.model_copy(update={"serial": str(folder / bus.serial)})
+            for name, bus in self.buses.items()
+        }
+        return self.model_copy(update={"buses": buses})
 
     @property
     def meter_ids(self) -> tuple[str, ...]:
@@ -168,7 +176,7 @@ def load_wires(path: Path) -> Wires:
         ConfigError: with every problem found, also meters without a load.
     """
     described = load(path, SimulatedPark).below(path.parent)
-    gateways = tuple(load(gateway, GatewayWires) for gateway in described.gateways)
+    gateways = tuple(load(gateway, GatewayWires).below(gateway.parent) for gateway in described.gateways)
     problems = [
         Problem(str(path), 0, 0, f"meter {meter!r} of {gateway.gateway} has no load")
         for gateway in gateways

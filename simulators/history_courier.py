@@ -1,0 +1,92 @@
+"""Sends the history of all gateways of a park, and keeps their accounts."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import click
+
+from metering.connection import Broker
+from simulators.courier import Courier, Route, courier
+from simulators.demo_report import RowAccount
+from simulators.history import HistoricMeter, HistorySpan, historic_meters
+from simulators.load import Load
+from simulators.wires import Wires
+
+_NO_ACK_S = 120.0
+_PRINT_EVERY_S = 1.0
+
+
+class Progress:
+    """Tells how far something is: one line that changes on a terminal, a line per tenth elsewhere."""
+
+    def __init__(self, what: str, total: int, *, check: Callable[[], None]) -> None:
+        self._what = what
+        self._total = max(total, 1)
+        self._check = check
+        self._told = -1
+        self._told_at_s = 0.0
+
+    def at(self, done: int) -> None:
+        """Say how much is done; also looks whether all programs still run."""
+        now_s = time.monotonic()
+        if now_s - self._told_at_s < _PRINT_EVERY_S and done < self._total:
+            return
+        self._told_at_s = now_s
+        self._check()
+        percent = min(100, 100 * done // self._total)
+        text = f"  {self._what}: {done:,} of {self._total:,} ({percent} %)"
+        if sys.stdout.isatty():
+            click.echo(f"\r{text}\033[K", nl=percent == 100 and self._told != percent)  # noqa: PLR2004 - all of it
+        elif percent // 10 != self._told // 10:
+            click.echo(text)
+        self._told = percent
+
+
+async def send_history(
+    wires: Wires,
+    loads: Mapping[str, Load],
+    broker: Broker,
+    span: HistorySpan,
+    *,
+    folder: Path,
+    check: Callable[[], None],
+) -> tuple[RowAccount, ...]:
+    """Send a span of history and wait until all of it is acknowledged.
+
+    Args:
+        wires: Gateways and their meters.
+        loads: What flows, by meter.
+        broker: Where the messages go.
+        span: Which instants.
+        folder: Where the outboxes may write.
+        check: Called now and then; raises when there is no use in going on.
+
+    Raises:
+        DeliveryFailed: when nothing is acknowledged any more.
+    """
+    async with AsyncExitStack() as stack:
+        senders: list[tuple[Courier, str, tuple[HistoricMeter, ...]]] = []
+        for gateway in wires.gateways:
+            route = Route(wires.park, gateway.gateway, broker, "history", folder)
+            sender = await stack.enter_async_context(courier(route))
+            senders.append((sender, gateway.gateway, historic_meters(gateway, loads)))
+        rows = len(span.instants) * sum(len(meters) for _, _, meters in senders)
+        progress = Progress("rows acknowledged", rows, check=check)
+        couriers = [sender for sender, _, _ in senders]
+        for instants in span.chunks:
+            for sender, _, meters in senders:
+                for meter in meters:
+                    await sender.send(meter.block(instants))
+                    progress.at(_safe(couriers))
+        for sender in couriers:
+            await sender.drain(timeout_s=_NO_ACK_S, on_wait=lambda: progress.at(_safe(couriers)))
+        return tuple(
+            RowAccount(f"{gateway} history", gateway, sender.account) for sender, gateway, _ in senders
+        )
+
+
+def _safe(couriers: Sequence[Courier]) -> int:
+    return sum(one.account.stored + one.account.quarantined for one in couriers)

@@ -1,0 +1,53 @@
+"""The gateways' last words: their retained statuses, asked of the broker."""
+
+import asyncio
+from collections.abc import Iterable
+
+from edge.mqtt import LinkOptions, MqttLink, Received
+from metering import status, topics
+from metering.connection import Broker
+from metering.errors import MalformedMessage
+from metering.status import Status
+
+
+class _Collector:
+    """Takes statuses until there is one of each gateway."""
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self.found: dict[str, Status] = {}
+        self.complete = asyncio.Event()
+        self._wanted = set(wanted)
+
+    def link_up(self) -> None:
+        """Retained messages follow."""
+
+    def link_down(self, reason: str) -> None:
+        """The link tries again by itself."""
+
+    def received(self, message: Received) -> None:
+        """Keep a status."""
+        try:
+            one = status.decode(message.body)
+        except MalformedMessage:
+            return
+        self.found[one.gateway] = one
+        if self._wanted <= self.found.keys():
+            self.complete.set()
+
+
+async def read_statuses(
+    broker: Broker, park: str, gateways: tuple[str, ...], *, timeout_s: float = 10.0
+) -> dict[str, Status]:
+    """Give the retained status of each gateway that has one."""
+    collector = _Collector(gateways)
+    options = LinkOptions(
+        broker=broker,
+        client_id=f"zonewise-{park}-demo-report",
+        subscriptions=tuple(topics.status(park, gateway) for gateway in gateways),
+    )
+    async with MqttLink(options, collector):
+        try:
+            await asyncio.wait_for(collector.complete.wait(), timeout_s)
+        except TimeoutError:
+            return collector.found
+    return collector.found
