@@ -119,7 +119,11 @@ class Judge:
         if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
             raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
         changes = self._registry.announce(born)
-        return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
+        try:
+            points = tuple(encode_announcement(self._park, one) for one in changes)
+        except ValueError as error:  # an infinite poll period
+            raise MalformedMessage("bad_envelope", str(error)) from error
+        return Verdict(gateway, points=points)
 
 
 def refuse(record: Record, reason: str, detail: str) -> Verdict:
