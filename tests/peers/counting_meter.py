@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 IMPORT_REGISTER = 0x48
+#: Where the catalogue looks for the model, and what an SDM120 says there.
+MODEL_REGISTER = 0xFC02
+MODEL_CODE = 0x20
 #: Wh that one answer adds.
 STEP_WH = 1000
 
@@ -37,6 +40,8 @@ class CountingMeters(socketserver.ThreadingTCPServer):
     def registers(self, unit: int, address: int, count: int) -> bytes:
         """Give the bytes of an answer, and count it where it carries the counter."""
         image = bytearray(2 * count)
+        if address <= MODEL_REGISTER < address + count:
+            struct.pack_into(">H", image, 2 * (MODEL_REGISTER - address), MODEL_CODE)
         place = 2 * (IMPORT_REGISTER - address)
         if 0 <= place <= len(image) - 4:
             with self._lock:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from simulators.servers import Influx, Mosquitto
 
 BIN = Path(sys.executable).parent
