@@ -1,8 +1,11 @@
 """`zonewise-edge profiles`: the meter catalogue."""
 
+import textwrap
+
 import click
 
 from edge import catalogue
+from edge.errors import UnknownModel
 from edge.profile import Profile, RegisterSpec
 
 
@@ -18,8 +21,12 @@ def command(maybe_model: str | None) -> None:
     """
     if maybe_model is None:
         _print_list()
-    else:
-        _print_one(catalogue.load(maybe_model))
+        return
+    try:
+        profile = catalogue.load(maybe_model)
+    except UnknownModel as error:
+        raise click.UsageError(str(error)) from error
+    _print_one(profile)
 
 
 def _print_list() -> None:
@@ -30,11 +37,11 @@ def _print_list() -> None:
             f"{profile.model:<26} {profile.medium:<12} {profile.status:<11}"
             f" {quantities:>3} quantities{channels}"
         )
-    click.echo("\nzonewise-edge profiles MODEL shows registers and sources; docs/meters.md has all of them.")
+    click.echo("\nRegisters and sources: zonewise-edge profiles MODEL, or docs/meters.md")
 
 
 def _print_one(profile: Profile) -> None:
-    click.echo(f"{profile.model}: {profile.maker}, {', '.join(profile.names)}")
+    _wrap(f"{profile.model}: {profile.maker}, {', '.join(profile.names)}")
     click.echo(f"{profile.medium}, {profile.status}, profile {profile.hash}")
     if profile.serial is not None:
         port = profile.serial
@@ -44,9 +51,13 @@ def _print_one(profile: Profile) -> None:
         click.echo(_row(spec))
     click.echo("\nsources:")
     for source in profile.sources:
-        click.echo(f"  {source.title}, {source.version}, {source.place}")
+        _wrap(f"- {source.title}, {source.version}, {source.place}")
     for note in profile.notes:
-        click.echo(f"note: {note}")
+        _wrap(f"note: {note}")
+
+
+def _wrap(text: str) -> None:
+    click.echo(textwrap.fill(text, width=80, subsequent_indent="  "))
 
 
 def _row(spec: RegisterSpec) -> str:

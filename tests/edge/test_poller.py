@@ -5,6 +5,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from edge.config import BusConfig, DeviceConfig, Point, Serial, Tcp
 from edge.decode import Wiring
 from edge.errors import GarbledAnswer, LineDown, MeterRefused
 from edge.health import BusState, DeviceState, Health
-from edge.poller import Outlets, Poller
 from edge.polled import Polled
+from edge.poller import Outlets, Poller
 from metering.birth import MeterFacts
 from metering.readings import ReadingFlag
 from tests.peers.moved_clock import Ended, MovedClock, MovedLine
@@ -50,11 +51,13 @@ class Bench:
         )
 
     async def run(self, seconds: float) -> None:
+        """Poll for so long, on the moved clock."""
         self.clock.end_s = self.clock.now_s + seconds
         with pytest.raises(Ended):
             await self.poller.run()
 
     def state(self, unit: int) -> DeviceState:
+        """Give what is noted of a device."""
         return next(d.state for d in self.health.snapshot().devices if d.unit == unit)
 
 
@@ -140,7 +143,7 @@ async def test_a_set_clock_neither_doubles_nor_leaves_out_polls() -> None:
     await bench.run(600)
     assert 59 <= len(bench.rows) - before <= 62
     instants_s = [row.taken_monotonic_ns / 1e9 for row in bench.rows[before + 2 :]]
-    gaps = [b - a for a, b in zip(instants_s, instants_s[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(instants_s)]
     assert all(8.9 <= gap <= 11.1 for gap in gaps)
     assert round(instants_s[-1] + bench.clock.ahead_s) % 10 <= 1
 

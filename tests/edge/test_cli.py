@@ -1,0 +1,133 @@
+"""The command line as a technician uses it: real processes, real wires."""
+
+import asyncio
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.peers.modbus_meters import Meters, modbus_tcp, serial_line
+
+pytestmark = pytest.mark.servers
+
+PROGRAM = Path(sys.executable).with_name("zonewise-edge")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a program said and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def run(*arguments: str) -> Done:
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(), timeout=60)
+    assert "Traceback" not in err.decode()
+    assert max(map(len, out.decode().splitlines()), default=0) <= 80
+    return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+def write(folder: Path, bus: str, meters: str) -> str:
+    path = folder / "gateway.yaml"
+    path.write_text(
+        f"park: demo\ngateway: gw-1\nbroker: {{host: localhost}}\nbuses:\n  line1: {bus}\nmeters:\n{meters}",
+        encoding="utf-8",
+    )
+    return str(path)
+
+
+def sdm630(_unit: int, address: int, count: int) -> bytes:
+    """Registers of an SDM630: 230.2 V (the manual's example), 12.5 kWh, NaN where the power stands."""
+    image = bytearray(1000)
+    image[0:4] = bytes.fromhex("43663334")
+    image[2 * 0x34 : 2 * 0x36] = struct.pack(">f", float("nan"))
+    image[2 * 0x48 : 2 * 0x4A] = struct.pack(">f", 12.5)
+    return bytes(image[2 * address : 2 * (address + count)])
+
+
+METER = "  - {id: z1-main, model: eastron-sdm630, bus: line1, address: 1, ct: 250/5}\n"
+
+
+async def test_read_shows_values_registers_and_remarks(tmp_path: Path) -> None:
+    async with modbus_tcp(Meters(registers=sdm630)) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", METER))
+    assert done.code == 0, done.err
+    lines = {line.split()[0]: line.split() for line in done.out.splitlines() if line}
+    assert lines["voltage_l1_v"] == ["voltage_l1_v", "230.2", "V", "43663334"]
+    assert lines["energy_import_wh"] == ["energy_import_wh", "625,000", "Wh", "41480000"]
+    assert lines["active_power_w"][-2:] == ["no", "value"]
+    assert "requests" in done.out
+
+
+async def test_read_on_a_serial_line_tells_what_to_check_when_nobody_answers(tmp_path: Path) -> None:
+    meters = Meters(mute={1})
+    async with serial_line(meters) as path:
+        bus = f"{{serial: {path}, baud: 9600, parity: N, timeout_s: 0.2}}"
+        other = "  - {id: z2-main, model: eastron-sdm630, bus: line1, address: 2}\n"
+        done = await run("read", "z1-main", "--config", write(tmp_path, bus, METER + other))
+    assert done.code == 1
+    assert "no answer from address 1 on line1" in done.err
+    assert "swapped" in done.err
+    assert "z2-main" in done.err
+
+
+async def test_read_says_that_the_line_cannot_be_opened(tmp_path: Path) -> None:
+    done = await run("read", "z1-main", "--config", write(tmp_path, "{serial: /dev/none}", METER))
+    assert done.code == 1
+    assert "No such file" in done.err
+    assert "/dev/serial/by-id" in done.err
+
+
+async def test_read_of_another_model_warns(tmp_path: Path) -> None:
+    meter = "  - {id: z1-main, model: eastron-sdm120, bus: line1, address: 1}\n"
+    async with modbus_tcp(Meters(registers=lambda _u, _a, count: bytes(2 * count))) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", meter))
+    assert done.code == 1
+    assert "says that it is '0'" in done.out
+
+
+async def test_an_unknown_meter_is_a_wrong_call(tmp_path: Path) -> None:
+    done = await run("read", "z1-mian", "--config", write(tmp_path, "{tcp: 127.0.0.1:502}", METER))
+    assert done.code == 2
+    assert "did you mean 'z1-main'?" in done.err
+
+
+async def test_a_wrong_file_lists_everything_with_its_place(tmp_path: Path) -> None:
+    bad = "  - {id: z1-main, model: eastron-sdm603, bus: line2, address: 300, pol_s: 10}\n"
+    done = await run("check", "--config", write(tmp_path, "{tcp: 127.0.0.1:502}", bad))
+    assert done.code == 2
+    for text in ("address", "unknown key 'pol_s'; did you mean 'poll_s'?"):
+        assert text in done.err
+    assert ":7:" in done.err
+
+
+async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = await run("check", "--config", str(tmp_path / "none.yaml"))
+    assert done.code == 2
+    assert "none.yaml: cannot be read" in done.err
+
+
+async def test_profiles_lists_and_shows() -> None:
+    listed = await run("profiles")
+    assert listed.code == 0
+    assert "eastron-sdm630" in listed.out
+    shown = await run("profiles", "SDM630")
+    assert "energy_import_wh" in shown.out
+    assert "V1.7" in shown.out
+    wrong = await run("profiles", "sdm603")
+    assert wrong.code == 2
+    assert "did you mean" in wrong.err
+
+
+@pytest.mark.parametrize("command", ["run", "check", "read", "profiles"])
+async def test_each_command_has_help_with_an_example(command: str) -> None:
+    done = await run(command, "--help")
+    assert done.code == 0
+    assert f"zonewise-edge {command}" in done.out
