@@ -1,6 +1,7 @@
 """The command line of the dashboards: `zonewise-dashboards build | push | verify`."""
 
 from dashboards.errors import DashboardsError
+from ingest.errors import IngestError
 from metering.command_line import LazyCommands, run
 
 _HELP = """Grafana dashboards of a park: write them, push them, check them.
@@ -17,7 +18,7 @@ cli = LazyCommands(
 
 def main() -> None:
     """Run the command line."""
-    run(cli, failures=(DashboardsError,))
+    run(cli, failures=(DashboardsError, IngestError))
 
 
 if __name__ == "__main__":

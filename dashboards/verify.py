@@ -12,7 +12,7 @@ from dashboards.panel import Board, Panel, Variable
 from dashboards.queries import Query
 from dashboards.render import Range, panel_range, parse_span, render, step
 from dashboards.site import Site, Source
-from ingest.errors import StoreError
+from ingest.errors import StoreError, StoreUnavailable
 from ingest.store import Series, Store
 
 #: A quarter-hour is published at the latest this long after its start; "today" has nothing before.
@@ -53,6 +53,9 @@ def verify(board: Board, site: Site, store: Store, *, now: datetime) -> Iterator
         site: Its park.
         store: Where the park's databases are.
         now: Time at which the dashboard is opened; with a time zone.
+
+    Raises:
+        StoreUnavailable: when the store does not answer: then nothing can be said of any panel.
     """
     opened = _Opened(board, site, store, now, {choice.name: choice.values[:1] for choice in board.choices})
     for variable in board.variables:
@@ -91,6 +94,8 @@ class _Opened:
     def _ask(self, source: Source, text: str, name: str) -> tuple[Check, Sequence[Series]]:
         try:
             found = self.store.query(self.site.database(source), text)
+        except StoreUnavailable:
+            raise
         except StoreError as error:
             return Check(self.board.key, name, problem=str(error)), ()
         return Check(self.board.key, name, len(found), _count(found)), found
@@ -108,11 +113,18 @@ def _is_too_early(panel: Panel, now: datetime, site: Site) -> bool:
 
 
 def table(checks: Sequence[Check]) -> str:
-    """Give a table of checks that fits 80 columns."""
-    lines = [f"{'dashboard':<10}{'panel or variable':<30}{'series':>8}{'values':>10}  result"]
-    for check in checks:
-        result = "ok" if check.is_good else check.problem or "EMPTY"
-        if check.excused and not check.values:
-            result = "too early in the day"
-        lines.append(f"{check.board:<10}{check.name:<30}{check.series:>8}{check.values:>10}  {result}")
-    return "\n".join(lines)
+    """Give a table of checks that fits 80 columns, and below it what the store said, once each."""
+    lines = [f"{'dashboard':<10}{'panel or variable':<26}{'series':>8}{'values':>10}  result"]
+    lines += [
+        f"{check.board:<10}{check.name:<26}{check.series:>8}{check.values:>10}  {_result(check)}"
+        for check in checks
+    ]
+    return "\n".join([*lines, *dict.fromkeys(check.problem for check in checks if check.problem)])
+
+
+def _result(check: Check) -> str:
+    if check.problem:
+        return "REFUSED"
+    if check.values:
+        return "ok"
+    return "too early in the day" if check.excused else "EMPTY"

@@ -37,7 +37,9 @@ def command(
     token_file: Path | None,
     org: str | None,
 ) -> None:
-    """Run every panel's query and tell which shows nothing (exit code 1).
+    """Run every panel's query against a live InfluxDB.
+
+    Ends with exit code 1 when one shows nothing.
 
     \b
     Example:

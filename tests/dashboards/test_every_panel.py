@@ -80,6 +80,7 @@ def test_a_missing_database_is_a_problem_not_a_crash(filled_park: FilledPark) ->
     checks = list(verify(boards(site)[1], site, filled_park.store, now=filled_park.now))
 
     assert all("database not found" in check.problem for check in checks)
+    assert table(checks).count("database not found") == 2, "once per database"
 
 
 def test_nothing_is_expected_of_today_just_after_midnight(filled_park: FilledPark) -> None:
@@ -109,6 +110,22 @@ def test_the_command_prints_a_table_and_its_exit_code_tells(filled_park: FilledP
     assert done.returncode in {0, 1}, done.stderr
     assert "energy-use" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
+
+
+def test_a_store_that_does_not_answer_is_told_once(tmp_path: Path) -> None:
+    park = tmp_path / "park.yaml"
+    park.write_text(PARK_YAML, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "dashboards", "verify", "--park", park, "--url", "http://127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.count("does not answer") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_the_command_lists_what_is_wrong_with_its_options(tmp_path: Path) -> None:
