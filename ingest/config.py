@@ -101,6 +101,9 @@ class IngestConfig(Model):
     parks: Path = Field(description="Folder: every *.yaml in it describes a park")
     data: Path = Field(description="Folder of journal and quarantine")
     journal: JournalConfig = JournalConfig()
+    share_group: Annotated[str, Field(pattern=INSTANCE_PATTERN)] | None = Field(
+        default=None, description="Instances with the same one take turns with the data of their parks"
+    )
     http: HttpAddress = Field(
         default=Address("127.0.0.1", 9102), description="Local pages; port 0: a free one"
     )

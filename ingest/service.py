@@ -78,7 +78,9 @@ def _serving(address: Address, services: Sequence[ParkService]) -> Iterator[Addr
 
 
 def _subscription(config: IngestConfig, park: str) -> Subscription:
-    return Subscription(broker=config.broker, park=park, instance=config.instance)
+    return Subscription(
+        broker=config.broker, park=park, instance=config.instance, share_group=config.share_group
+    )
 
 
 async def _expire(safekeeping: Safekeeping) -> None:

@@ -1,11 +1,14 @@
 """`zonewise-ingest run` on a real broker and a real InfluxDB."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.ingest.running_ingest import gateway, now_ms, page, points, running
-from tests.system.chain import wait_until
+from tests.system.chain import BIN, Chain, wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -29,3 +32,59 @@ def test_rows_are_stored_and_acknowledged_and_the_end_is_clean(tmp_path: Path) -
         )
         assert park.programs["ingest"].stop() == 0
         wait_until("ingest says that it is offline", lambda: gw.online[-1:] == [False])
+
+
+def test_two_instances_share_the_data_of_a_park_and_the_death_of_one_loses_nothing(tmp_path: Path) -> None:
+    with running(tmp_path, share_group="both") as park, gateway(park.broker.port) as gw:
+        config = yaml.safe_load((tmp_path / "ingest.yaml").read_text(encoding="utf-8"))
+        (tmp_path / "second.yaml").write_text(yaml.safe_dump({**config, "instance": "2"}), encoding="utf-8")
+        second = park.start("second", "zonewise-ingest", "run", "--config", str(tmp_path / "second.yaml"))
+        wait_until("the second is connected", lambda: "broker connected" in second.log)
+        start = now_ms() - 60_000
+        for seq in range(1, 21):
+            gw.send_rows(seq, [["m-1", start + seq, 0, seq, None, None]])
+        for seq in range(1, 21):
+            gw.wait_ack(seq)
+        (one,) = json.loads(page(park, "/status")[1])
+        assert 0 < one["gateways"]["gw-1"]["received"] < 20
+        second.kill()
+        sent = {seq: [["m-1", start + seq, 0, seq, None, None]] for seq in range(21, 31)}
+        for seq, rows in sent.items():
+            gw.send_rows(seq, rows)
+        for seq, rows in sent.items():
+            # What the broker gave to the dead one, the gateway sends again.
+            gw.send_rows(seq, rows)
+            gw.wait_ack(seq)
+        assert len(points(park, "electricity")) == 30
+        before = sorted(one["time"] for one in points(park, "electricity"))
+        park.query("", 'DROP DATABASE "demo_raw"')
+        park.run("zonewise-ingest", "init", "--config", str(tmp_path / "ingest.yaml"))
+        park.run("zonewise-ingest", "journal", "replay", "--config", str(tmp_path / "ingest.yaml"))
+        assert sorted(one["time"] for one in points(park, "electricity")) == before
+
+
+def run_to_its_end(park: Chain, *command: str) -> tuple[int, str]:
+    """Run a program that ends by itself; gives exit code and what it said."""
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]],
+        cwd=park.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_what_is_wrong_with_a_start_is_said_without_a_traceback(tmp_path: Path) -> None:
+    with running(tmp_path) as park:
+        config = tmp_path / "ingest.yaml"
+        code, told = run_to_its_end(park, "zonewise-ingest", "run", "--config", str(config))
+        assert (code, "another process writes the journal" in told, "Traceback" in told) == (1, True, False)
+        other = config.read_text(encoding="utf-8").replace("127.0.0.1:0", f"127.0.0.1:{park.broker.port}")
+        config.write_text(f"{other}instance: '2'\n", encoding="utf-8")
+        code, told = run_to_its_end(park, "zonewise-ingest", "run", "--config", str(config))
+        assert (code, "cannot listen on 127.0.0.1" in told, "Traceback" in told) == (1, True, False)
+        config.write_text(f"{other}instanze: '2'\nbrokr: {{}}\n", encoding="utf-8")
+        code, told = run_to_its_end(park, "zonewise-ingest", "run", "--config", str(config))
+        assert (code, told.count("did you mean"), "Traceback" in told) == (2, 2, False)
