@@ -8,8 +8,8 @@ Contract and invariants:
   `received`, then `link_down`.
 - `publish` hands a message over only while connected; its future gets exactly one `Puback`, LOST when the
   connection ends first. It never gets an exception.
-- paho's thread ends with its connection, however that ends: the end of the thread is what is watched.
-- Callbacks only pass things on to the loop, so they do not raise.
+- paho's thread ends with its connection, however that ends: the end of the thread is what is watched. Its
+  callbacks only pass things on to the loop, so they do not raise.
 """
 
 import asyncio
@@ -134,17 +134,12 @@ class MqttLink:
         try:
             await asyncio.wait_for(self._ended.wait(), _GOODBYE_S)
         except TimeoutError:
-            # A mute network; the thread is a daemon and ends with its keepalive.
             _LOGGER.warning("the broker connection did not end in time")
 
     def publish(
         self, topic: str, body: bytes, *, retain: bool = False, properties: UserProperties = ()
     ) -> "asyncio.Future[Puback]":
-        """Publish with QoS 1; the future tells what the broker made of it.
-
-        Returns:
-            A future that is LOST at once when there is no connection.
-        """
+        """Publish with QoS 1; the future tells what the broker made of it."""
         future: asyncio.Future[Puback] = self._loop.create_future()
         if self._maybe_client is None or not self._is_up:
             future.set_result(Puback.LOST)
@@ -170,17 +165,16 @@ class MqttLink:
             client.prepare()
         except (OSError, ValueError, ConfigError) as error:
             self._after_end(client, f"TLS files or password cannot be used: {error}")
-            return
-        self._maybe_client = client
-        client.loop_start()
+        else:
+            self._maybe_client = client
+            client.loop_start()
 
-    # -- in paho's thread: pass on, nothing else ----------------------------------------------------
+    # `_tell…` run in paho's thread, pass on and do nothing else; all others run in the event loop.
 
     def _tell(self, function: Callable[..., None], *arguments: object) -> None:
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            # The loop has ended; nobody is left to be told.
+        except RuntimeError:  # the loop has ended, nobody is left to be told
             _LOGGER.debug("told too late: %s", function)
 
     def _tell_connected(
@@ -204,8 +198,6 @@ class MqttLink:
 
     def _tell_ended(self, client: "_Client", reason: str) -> None:
         self._tell(self._after_end, client, reason)
-
-    # -- in the event loop --------------------------------------------------------------------------
 
     def _connected(self, client: "_Client") -> None:
         if self._is_closing:

@@ -21,24 +21,24 @@ All calls come from one event loop; SQLite has a thread of its own (`edge.outbox
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from edge.entry import Entry
 from edge.ledger import Ledger, restore
+from edge.outbox_backlog import Backlog
 from edge.outbox_disk import Batch, DiskLimits, Dropped, Opened, OutboxDisk
 from edge.outbox_memory import Held, OutboxMemory
+from edge.outbox_settings import OutboxClock, OutboxSettings, OutboxState
 from edge.outbox_writer import OutboxWriter
 from metering.message import MessageId
 from metering.status import EpochAccount
 
+__all__ = ["Outbox", "OutboxClock", "OutboxSettings", "OutboxState"]
+
 _LOGGER = logging.getLogger(__name__)
-_PREFETCH = 64
 # Younger messages may well be acknowledged any moment, even where one older was lost.
 _SETTLED_S = 2.0
 # Acknowledged messages are deleted from the disk together; until then a kill makes them be sent once more.
@@ -48,51 +48,6 @@ _FLUSH_COUNT = 1000
 _MOST_UNDELETED = 20_000
 #: Part of `memory_bytes` from which on messages are spilled whatever their age.
 _SPILL_SHARE = 0.75
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxSettings:
-    """How an outbox keeps its messages.
-
-    Attributes:
-        path: The SQLite file; its folder is made when missing.
-        always: Whether `append` waits for the disk.
-        max_bytes: Bound of the disk part.
-        max_age_s: Age on disk at which messages are dropped.
-        spill_after_s: Age in memory at which messages go to the disk.
-        memory_bytes: Bound of the memory part.
-    """
-
-    path: Path
-    always: bool = False
-    max_bytes: int = 500_000_000
-    max_age_s: float = 30 * 86_400.0
-    spill_after_s: float = 10.0
-    memory_bytes: int = 8_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxClock:
-    """The two clocks an outbox needs.
-
-    Attributes:
-        monotonic_s: For ages in memory and pauses.
-        wall_ms: UTC ms for ages on disk; 0 while the time is not known.
-    """
-
-    monotonic_s: Callable[[], float]
-    wall_ms: Callable[[], int]
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxState:
-    """A snapshot for status and metrics."""
-
-    memory_bytes: int
-    memory_messages: int
-    disk_bytes: int
-    disk_is_usable: bool
-    disk_failures: int
 
 
 class Outbox:
@@ -112,8 +67,7 @@ class Outbox:
         self._clean_stop: bool | None = None
         self._dropped_up_to = 0
         self._handed: dict[MessageId, int] = {}
-        self._backlog: deque[Entry] = deque()
-        self._backlog_key = 0
+        self._backlog = Backlog(self._writer)
         self._to_delete: dict[MessageId, None] = {}
         self._to_forget: list[str] = []
         self._flushed_at_s = clock.monotonic_s()
@@ -162,17 +116,17 @@ class Outbox:
 
     async def maybe_backlog(self) -> Entry | None:
         """Give the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
-        if not self._backlog and self._may_have_backlog():
+        held = sum(account.held for account in self._ledger.accounts)
+        if held > self._memory.rows and len(self._to_delete) < _MOST_UNDELETED:
             async with self._lock:
-                await self._fetch_backlog()
-        return self._backlog[0] if self._backlog else None
+                before = MessageId(self._epoch, self._memory.first_seq)
+                await self._backlog.fetch(before=before, known=self._handed.keys() | self._to_delete.keys())
+        return self._backlog.maybe_first()
 
     def hand_out(self, entry: Entry) -> None:
         """Note that a message was given to the sender, who from now on repeats it until it is done."""
         self._handed[entry.id] = entry.rows
-        if self._backlog and self._backlog[0].id == entry.id:
-            self._backlog.popleft()
-        else:
+        if not self._backlog.hand_out(entry.id):
             self._memory.hand_out(entry.id.seq)
 
     async def maybe_entry(self, message: MessageId) -> Entry | None:
@@ -349,23 +303,7 @@ class Outbox:
         if message.epoch == self._epoch:
             self._dropped_up_to = max(self._dropped_up_to, message.seq)
             self._memory.release(message.seq)
-        if self._backlog and any(entry.id == message for entry in self._backlog):
-            self._backlog = deque(entry for entry in self._backlog if entry.id != message)
-
-    def _may_have_backlog(self) -> bool:
-        held = sum(account.held for account in self._ledger.accounts)
-        return held > self._memory.rows and len(self._to_delete) < _MOST_UNDELETED
-
-    async def _fetch_backlog(self) -> None:
-        before = MessageId(self._epoch, self._memory.first_seq)
-        while not self._backlog and await self._writer.ready():
-            fetch = partial(OutboxDisk.fetch, after_key=self._backlog_key, before=before, limit=_PREFETCH)
-            maybe_found = await self._writer.work(fetch)
-            if not maybe_found:
-                return
-            self._backlog_key = maybe_found[-1][0]
-            known = self._handed.keys() | self._to_delete.keys()
-            self._backlog.extend(entry for _key, entry in maybe_found if entry.id not in known)
+        self._backlog.forget(message)
 
     def _take_over(self, opened: Opened) -> None:
         """Learn what an opened file holds."""
@@ -388,7 +326,6 @@ class Outbox:
             for message, rows in self._handed.items()
             if message.epoch == self._epoch and self._memory.maybe_get(message.seq) is not None
         }
-        self._backlog.clear()
-        self._backlog_key = 0
+        self._backlog.start_over()
         self._to_delete.clear()
         self._to_forget.clear()

@@ -16,6 +16,7 @@ class Polling:
 
     Args:
         config: Buses and devices.
+        health: Takes notes of all of them.
         sink: Takes each row, without blocking.
         learn: Takes what became known of meters.
     """
@@ -23,11 +24,12 @@ class Polling:
     def __init__(
         self,
         config: GatewayConfig,
+        health: Health,
         sink: Callable[[Polled], None],
         learn: Callable[[Mapping[str, MeterFacts]], None],
     ) -> None:
-        self.health = Health(config.buses, config.devices)
-        outlets = Outlets(sink=sink, announce=learn, health=self.health)
+        self._health = health
+        outlets = Outlets(sink=sink, announce=learn, health=health)
         self._pollers = {
             bus.name: Poller(bus, config.devices_on(bus.name), open_line=_open, outlets=outlets)
             for bus in config.buses
@@ -41,7 +43,7 @@ class Polling:
     @property
     def counters(self) -> Mapping[str, int]:
         """Totals since the start, for the status."""
-        return self.health.counters()
+        return self._health.counters()
 
     async def run(self) -> None:
         """Poll until cancelled."""

@@ -12,7 +12,9 @@ import click
 from edge.agent import agent, stop_on_signals
 from edge.commands.options import config_option
 from edge.config import GatewayConfig, load_config
+from edge.health import Health
 from edge.intake import accepted_log, nobody_asks
+from edge.pages import routes
 from edge.polling import Polling
 from metering import local_http
 
@@ -52,10 +54,12 @@ def command(*, config_path: Path, maybe_log: Path | None) -> None:
 
 
 async def _serve(config: GatewayConfig, maybe_log: Path | None) -> None:
+    health = Health(config.buses, config.devices)
     with contextlib.ExitStack() as stack:
         accepted = nobody_asks if maybe_log is None else stack.enter_context(accepted_log(maybe_log))
         stop = stop_on_signals()
-        async with agent(config, partial(Polling, config), accepted=accepted) as service:
-            address = stack.enter_context(local_http.serving(config.http, {}))
+        async with agent(config, partial(Polling, config, health), accepted=accepted) as service:
+            pages = routes(service.snapshot, health.snapshot)
+            address = stack.enter_context(local_http.serving(config.http, pages))
             _LOGGER.info("local pages on http://%s", address)
             await service.run(stop)

@@ -1,0 +1,188 @@
+"""The MQTT link against a real broker: what it promises its listener and its publishers."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
+from metering.connection import Broker, Tls
+from simulators.servers import Mosquitto
+
+pytestmark = pytest.mark.servers
+PATIENCE_S = 20.0
+
+
+@dataclass
+class Ear:
+    """A listener that remembers."""
+
+    events: list[str] = field(default_factory=list)
+    messages: list[Received] = field(default_factory=list)
+
+    def link_up(self) -> None:
+        """Remember."""
+        self.events.append("up")
+
+    def link_down(self, reason: str) -> None:
+        """Remember."""
+        self.events.append(f"down: {reason}")
+
+    def received(self, message: Received) -> None:
+        """Remember."""
+        self.messages.append(message)
+
+
+def options(broker: Broker, name: str = "one", *subscriptions: str, will: Will | None = None) -> LinkOptions:
+    return LinkOptions(broker=broker, client_id=name, subscriptions=subscriptions, maybe_will=will)
+
+
+def at(mosquitto: Mosquitto) -> Broker:
+    return Broker(host="127.0.0.1", port=mosquitto.port)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - conditions of a test have no event
+            await asyncio.sleep(0.02)
+
+
+async def test_a_puback_says_whether_anybody_listens(mosquitto: Mosquitto) -> None:
+    ear = Ear()
+    async with MqttLink(options(at(mosquitto), "one", "heard"), ear) as link:
+        await until(lambda: link.is_up)
+        properties = (("epoch", "1"), ("epoch", "2"))
+        assert await link.publish("heard", b"x", properties=properties) is Puback.TAKEN
+        assert await link.publish("unheard", b"x") is Puback.UNHEARD
+        await until(lambda: ear.messages)
+        assert ear.messages == [Received("heard", b"x", retained=False, properties=properties)]
+    assert ear.events[0] == "up"
+    assert len(ear.events) == 2
+
+
+async def test_without_a_connection_a_message_is_lost_at_once() -> None:
+    async with MqttLink(options(Broker(host="127.0.0.1", port=1)), Ear()) as link:
+        assert await link.publish("topic", b"x") is Puback.LOST
+
+
+async def test_it_comes_back_after_the_broker_was_killed_and_sends_nothing_by_itself(
+    mosquitto: Mosquitto,
+) -> None:
+    ear, other = Ear(), Ear()
+    async with (
+        MqttLink(options(at(mosquitto), "one", "data"), ear) as link,
+        MqttLink(options(at(mosquitto), "two", "data"), other) as second,
+    ):
+        await until(lambda: link.is_up and second.is_up)
+        await asyncio.to_thread(mosquitto.kill)
+        futures = [link.publish("data", b"in vain") for _ in range(100)]
+        assert set(await asyncio.gather(*futures)) == {Puback.LOST}
+        await asyncio.to_thread(mosquitto.start)
+        await until(lambda: link.is_up and second.is_up)
+        assert await link.publish("data", b"again") is Puback.TAKEN
+        await until(lambda: other.messages)
+        assert {message.body for message in other.messages} == {b"again"}
+    assert [event[:4] for event in ear.events] == ["up", "down", "up", "down"]
+
+
+async def test_more_messages_than_paho_sends_at_once_are_all_taken(mosquitto: Mosquitto) -> None:
+    ear = Ear()
+    async with MqttLink(options(at(mosquitto), "one", "data"), ear) as link:
+        await until(lambda: link.is_up)
+        futures = [link.publish("data", f"{n}".encode()) for n in range(300)]
+        assert set(await asyncio.gather(*futures)) == {Puback.TAKEN}
+        await until(lambda: len(ear.messages) == 300)
+        assert [message.body for message in ear.messages] == [f"{n}".encode() for n in range(300)]
+
+
+async def test_a_goodbye_keeps_the_will_unsaid_and_retained_messages_stay(mosquitto: Mosquitto) -> None:
+    will = Will("status", b"dead")
+    async with MqttLink(options(at(mosquitto), "one", will=will), Ear()) as link:
+        await until(lambda: link.is_up)
+        await link.publish("status", b"alive", retain=True)
+    ear = Ear()
+    async with MqttLink(options(at(mosquitto), "two", "status"), ear):
+        await until(lambda: ear.messages)
+        assert ear.messages == [Received("status", b"alive", retained=True)]
+
+
+async def test_the_same_client_id_elsewhere_leaves_our_will(mosquitto: Mosquitto) -> None:
+    ear, will = Ear(), Will("status", b"dead")
+    async with MqttLink(options(at(mosquitto), "watcher", "status"), ear) as watcher:
+        await until(lambda: watcher.is_up)
+        async with MqttLink(options(at(mosquitto), "one", will=will), Ear()) as link:
+            await until(lambda: link.is_up)
+            await asyncio.to_thread(mosquitto.stop)
+            await asyncio.to_thread(mosquitto.start)
+            await until(lambda: link.is_up and watcher.is_up)
+            async with MqttLink(options(at(mosquitto), "one"), Ear()):
+                await until(lambda: any(message.body == b"dead" for message in ear.messages))
+
+
+async def test_an_unreadable_secret_or_certificate_is_tried_again(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    broker = Broker(host="127.0.0.1", port=mosquitto.port, username="gw-1", password_file=secret)
+    async with MqttLink(options(broker), Ear()) as link:
+        assert await link.publish("topic", b"x") is Puback.LOST
+        secret.write_text("later\n", encoding="utf-8")
+        await until(lambda: link.is_up)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate of this test's own for 127.0.0.1; gives certificate and key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [
+            openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+            *subject,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+class TlsMosquitto(Mosquitto):
+    """A Mosquitto that wants a certificate from each client."""
+
+    def _configuration(self) -> str:
+        files = {name: self.folder.parent / f"{name}.pem" for name in ("cert", "key")}
+        return (
+            super()._configuration()
+            + f"certfile {files['cert']}\nkeyfile {files['key']}\n"
+            + f"cafile {files['cert']}\nrequire_certificate true\n"
+        )
+
+
+async def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    with TlsMosquitto(tmp_path / "mosquitto") as mosquitto:
+        tls = Tls(ca_file=certificate, cert_file=certificate, key_file=key)
+        broker = Broker(host="127.0.0.1", port=mosquitto.port, tls=tls)
+        async with MqttLink(options(broker), Ear()) as link:
+            await until(lambda: link.is_up)
+            assert await link.publish("topic", b"x") is Puback.UNHEARD
+        stranger, ear = Broker(host="127.0.0.1", port=mosquitto.port, tls=Tls()), Ear()
+        async with MqttLink(options(stranger), ear) as link:
+            await asyncio.sleep(0.5)
+            assert not link.is_up
+            assert not ear.events
