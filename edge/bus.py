@@ -20,6 +20,7 @@ The only module that knows pymodbus and pyserial. pymodbus carries bytes and cod
 
 import asyncio
 import logging
+import os
 import struct
 import termios
 import time
@@ -233,7 +234,7 @@ class Bus:
             try:
                 return await create()
             except (OSError, termios.error) as error:
-                self._failure = str(error)
+                self._failure = _reason(error)
                 raise OSError(self._failure) from error
 
         client.ctx.call_create = creating
@@ -273,6 +274,15 @@ class Bus:
         for frame in strays[self._strays :]:
             self._on_late(frame.unit)
         self._strays = max(self._strays, len(strays))
+
+
+def _reason(error: Exception) -> str:
+    """Give the system's word for it once, without numbers."""
+    number, *text = error.args
+    if not isinstance(number, int) or not text:
+        return str(error)
+    said, meaning = str(text[0]).replace(f"[Errno {number}] ", ""), os.strerror(number)
+    return said if meaning in said else f"{said}: {meaning}"
 
 
 async def _sleep_until(instant_s: float) -> None:
