@@ -78,11 +78,13 @@ class Intake:
         """Wait until something is queued, or the intake is closed."""
         await self._arrived.wait()
 
-    def take(self, most_bytes: int) -> list[Arrival]:
-        """Give the oldest messages, at least one if any is there, up to about so many bytes."""
+    def take(self, most_bytes: int, most_messages: int) -> list[Arrival]:
+        """Give the oldest messages, at least one if any is there."""
         taken: list[Arrival] = []
         taken_bytes = 0
-        while self._queue and (not taken or taken_bytes + _size(self._queue[0]) <= most_bytes):
+        while self._queue and len(taken) < most_messages:
+            if taken and taken_bytes + _size(self._queue[0]) > most_bytes:
+                break
             arrival = self._queue.popleft()
             taken.append(arrival)
             taken_bytes += _size(arrival)

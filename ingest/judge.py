@@ -17,7 +17,7 @@ from ingest.registry import Registry, encode_announcement
 from ingest.validate import MOST_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
 from metering import birth, message
 from metering.errors import MalformedMessage
-from metering.message import Envelope, MessageId
+from metering.message import MAX_ROWS, Envelope, MessageId
 from metering.park import Park
 from metering.readings import EARLIEST_MS, ReadingFlag
 from metering.topics import GatewayTopic, maybe_parse
@@ -88,6 +88,9 @@ class Judge:
         maybe_tag = message.maybe_tag(record.properties)
         if maybe_tag is not None and maybe_tag.id != envelope.id:
             raise MalformedMessage(ID_MISMATCH, f"the body says {envelope.id}")
+        if envelope.row_count > MAX_ROWS:
+            # No gateway of ours builds it, and a deflated megabyte of empty rows would fill the memory.
+            raise MalformedMessage("too_large", f"{envelope.row_count} rows")
         judged = self._judge_blocks(envelope, record.received_at_ms)
         return Verdict(
             gateway=gateway,

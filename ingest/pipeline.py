@@ -38,8 +38,10 @@ _LOGGER = logging.getLogger(__name__)
 
 #: A batch is closed after this time; under load it is full before.
 LINGER_S = 0.1
-#: Bodies of a batch; as line protocol they are about twice to five times as long.
+#: Bodies of a batch; as line protocol they are about twice to five times as long, deflated ones much more.
 BATCH_BYTES = 512 * 1024
+#: Bounds what deflated bodies, of a megabyte each at most, can become.
+BATCH_MESSAGES = 100
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -110,7 +112,7 @@ class Pipeline:
             await intake.wait()
             if intake.queued_bytes < BATCH_BYTES and not intake.is_finished:
                 await asyncio.sleep(self._linger_s)
-            arrivals = intake.take(BATCH_BYTES)
+            arrivals = intake.take(BATCH_BYTES, BATCH_MESSAGES)
             if arrivals:
                 await self._to_write.put(await self._keep(arrivals))
             elif intake.is_finished:

@@ -192,6 +192,7 @@ class Subscriber:
             manual_ack=True,
             reconnect_on_failure=False,
         )
+        client.max_inflight_messages_set(RECEIVE_MAXIMUM)
         client.suppress_exceptions = True  # logged by paho; a callback must not end the thread
         client.enable_logger(_LOGGER.getChild("paho"))
         if broker.username is not None:

@@ -26,15 +26,22 @@ def test_a_full_queue_withholds_and_room_lets_in_in_order() -> None:
     for number in range(1, 6):
         assert queue.offer(arrival(number))
     assert (pubacked, queue.withheld) == ([1, 2, 3], 2)
-    assert [one.mid for one in queue.take(2000)] == [1, 2]
+    assert [one.mid for one in queue.take(2000, 100)] == [1, 2]
     assert (pubacked, queue.withheld) == ([1, 2, 3, 4, 5], 0)
-    assert [one.mid for one in queue.take(10**6)] == [3, 4, 5]
+    assert [one.mid for one in queue.take(10**6, 100)] == [3, 4, 5]
 
 
 def test_a_message_larger_than_a_batch_is_a_batch() -> None:
     queue = intake([])
     queue.offer(arrival(1, 9000))
-    assert [one.mid for one in queue.take(10)] == [1]
+    assert [one.mid for one in queue.take(10, 100)] == [1]
+
+
+def test_a_batch_has_a_bounded_number_of_messages() -> None:
+    queue = intake([])
+    for number in (1, 2, 3):
+        queue.offer(arrival(number))
+    assert [one.mid for one in queue.take(10**6, 2)] == [1, 2]
 
 
 def test_while_held_nothing_enters() -> None:
@@ -43,7 +50,7 @@ def test_while_held_nothing_enters() -> None:
     queue.offer(arrival(1))
     queue.hold()
     queue.offer(arrival(2))
-    assert [one.mid for one in queue.take(10**6)] == [1]
+    assert [one.mid for one in queue.take(10**6, 100)] == [1]
     assert pubacked == [1]
     queue.release()
     assert pubacked == [1, 2]
@@ -54,7 +61,7 @@ def test_beyond_all_bounds_only_the_packet_id_is_kept_and_told_when_there_is_roo
     queue = intake(pubacked, most=1000, outside=1000)
     assert [queue.offer(arrival(number)) for number in (1, 2, 3)] == [True, True, False]
     assert queue.let_go == 1
-    taken = [one.mid for _ in range(3) for one in queue.take(10**6)]
+    taken = [one.mid for _ in range(3) for one in queue.take(10**6, 100)]
     assert (taken, pubacked) == ([1, 2], [1, 2, 3])
 
 
@@ -65,7 +72,7 @@ def test_after_close_what_is_queued_can_be_taken_and_nothing_enters() -> None:
     queue.close()
     assert not queue.offer(arrival(2))
     assert not queue.is_finished
-    assert [one.mid for one in queue.take(10**6)] == [1]
+    assert [one.mid for one in queue.take(10**6, 100)] == [1]
     assert queue.is_finished
     assert pubacked == [1]
 
@@ -88,7 +95,7 @@ def test_whatever_happens_memory_is_bounded_and_order_kept(actions: list[tuple[s
             if queue.offer(arrival(number, size)):
                 expected.append(number)
         elif action == "take":
-            taken += [one.mid for one in queue.take(size)]
+            taken += [one.mid for one in queue.take(size, 100)]
         else:
             (queue.hold if action == "hold" else queue.release)()
         assert queue.queued_bytes <= 8000 + 5000
@@ -96,7 +103,7 @@ def test_whatever_happens_memory_is_bounded_and_order_kept(actions: list[tuple[s
         assert len(pubacked) == len(set(pubacked))
         assert set(taken) <= set(pubacked)
     queue.release()
-    while some := queue.take(3000):
+    while some := queue.take(3000, 100):
         taken += [one.mid for one in some]
     assert taken == list(expected)
     assert sorted(pubacked) == [n for n, (action, _) in enumerate(actions, 1) if action == "offer"]

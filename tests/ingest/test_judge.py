@@ -68,6 +68,12 @@ def test_body_and_properties_must_name_the_same_message() -> None:
     assert (verdict.maybe_reason, verdict.maybe_id) == ("id_mismatch", MessageId(EPOCH, 5))
 
 
+def test_more_rows_than_a_gateway_builds_are_refused_before_they_are_judged() -> None:
+    block = {"medium": "water", "quantities": [], "rows": [[]] * 501}
+    verdict = judge().judge(data(good(blocks=[block])))
+    assert (verdict.maybe_reason, verdict.refused) == ("too_large", ())
+
+
 def test_a_record_is_judged_alike_at_any_time() -> None:
     record = data(good())
     assert judge().judge(record) == judge().judge(record)
