@@ -1,10 +1,11 @@
 """The outbox: its promises one by one, and a model that random actions are compared with."""
 
 import asyncio
+import resource
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -270,6 +271,40 @@ async def test_a_disk_that_refuses_drops_from_memory_and_recovers_by_itself(tmp_
         await outbox.maintain()
         assert outbox.state.disk_is_usable
         assert await drain(outbox) == [entry(seq) for seq in range(101, 201)]
+
+
+@contextmanager
+def full_disk(at_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow above a size; Python ignores the signal, writes fail (setrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (at_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("always", [False, True])
+async def test_a_full_disk_costs_only_what_memory_cannot_hold(tmp_path: Path, *, always: bool) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time, memory_bytes=100_000, always=always) as outbox:
+        with full_disk(400_000):
+            for seq in range(1, 301):
+                await outbox.append(entry(seq, size=4000))
+                time.pass_(1)
+                await outbox.maintain()
+            (account,) = outbox.accounts
+            assert account.balance == 0
+            assert account.dropped > 0
+            assert account.held > 25 * 3
+            assert outbox.state.disk_failures > 0
+            assert outbox.state.memory_bytes <= 100_000
+        time.pass_(61)
+        await outbox.maintain()
+        assert outbox.state.disk_is_usable
+        left = await drain(outbox)
+        assert sum(one.rows for one in left) == account.held
+        assert entry(300, size=4000) in left
 
 
 async def test_always_says_so_when_the_disk_refuses(tmp_path: Path) -> None:
