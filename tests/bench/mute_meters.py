@@ -23,6 +23,7 @@ _METERS = 20
 _MUTE = (4, 11, 18)
 _BUSY = 0.8
 _FOR_S = 45.0
+_BUSY_FOR_S = 20.0
 _SETTLE_S = 10.0
 _GATEWAY = "gw-1"
 
@@ -42,7 +43,7 @@ def measure(folder: Path) -> Iterator[Figure]:
     good = [one for one in units if one.unit not in _MUTE]
     with chain(folder) as one:
         period_s = round(cycle_s / _BUSY, 1)
-        asked = _run(one, units, good, period_s)
+        asked = _run(one, units, good, period_s, _FOR_S)
         polls = _polls(asked, good)
         due = _FOR_S / period_s
         how = (
@@ -51,10 +52,10 @@ def measure(folder: Path) -> Iterator[Figure]:
         )
         mean = sum(min(1.0, polls[meter.unit] / due) for meter in good) / len(good)
         yield Figure("Poll rate beside 3 mute of 20", 100 * mean, "%", f"{how}; mean", ">= 90 %")
-        asked = _run(one, units, units, 1.0)
+        asked = _run(one, units, units, 1.0, _BUSY_FOR_S)
         busy_s = sum(needed_s(one_asked.count, BAUD, _answer_s(units, one_asked)) for one_asked in asked)
         how = f"real gateway, {_METERS} meters of ten models, period 1 s: polls always due; {len(asked)} requests"
-        yield Figure("Bus use, whole gateway, 9600 Bd", 100 * busy_s / _FOR_S, "%", how, ">= 95 %")
+        yield Figure("Bus use, whole gateway, 9600 Bd", 100 * busy_s / _BUSY_FOR_S, "%", how, ">= 95 %")
 
 
 def _units() -> tuple[Unit, ...]:
@@ -75,7 +76,9 @@ def _answer_s(units: Sequence[Unit], asked: _Asked) -> float:
     return catalogue.load(model).answer_delay_s
 
 
-def _run(one: Chain, units: Sequence[Unit], present: Sequence[Unit], period_s: float) -> list[_Asked]:
+def _run(
+    one: Chain, units: Sequence[Unit], present: Sequence[Unit], period_s: float, for_s: float
+) -> list[_Asked]:
     """Let a gateway poll for a while; gives what was answered in it, the beginning left out."""
     link, log = one.folder / "line", one.folder / f"answers-{period_s:g}"
     bus = {"serial": str(link), "baud": BAUD, "parity": PARITY, "stop_bits": STOP_BITS, "timeout_s": 0.5}
@@ -96,10 +99,14 @@ def _run(one: Chain, units: Sequence[Unit], present: Sequence[Unit], period_s: f
     one.write_gateway(_GATEWAY, buses={"line": bus}, meters=meters)
     with serving([SimulatedLine(tuple(present), link, baud=BAUD, maybe_log=log)]):
         gateway = one.start_gateway(_GATEWAY)
-        wait_until("every good meter has answered", lambda: len(_polls(_read(log), present)) >= len(present))
+        wait_until(
+            "every good meter has answered",
+            lambda: min(_polls(_read(log), present).values()) >= 1,
+            timeout_s=90,
+        )
         time.sleep(_SETTLE_S)
         before = len(_read(log))
-        time.sleep(_FOR_S)
+        time.sleep(for_s)
         asked = _read(log)[before:]
         gateway.stop()
     return asked
@@ -110,17 +117,13 @@ def _read(log: Path) -> list[_Asked]:
     return [_Asked(entry["unit"], entry["count"]) for entry in entries if entry["outcome"] == "answered"]
 
 
-def _polls(asked: Sequence[_Asked], units: Sequence[Unit]) -> Counter[int]:
-    """Give whole polls by unit: its answered requests over its blocks."""
+def _polls(asked: Sequence[_Asked], units: Sequence[Unit]) -> dict[int, float]:
+    """Give polls by unit: its answered requests over its blocks."""
     line = Line.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
     requests = Counter(one.unit for one in asked)
-    return Counter(
-        {
-            one.unit: requests[one.unit] // len(device(one.model, one.meter, line=line).blocks)
-            for one in units
-            if requests[one.unit]
-        }
-    )
+    return {
+        one.unit: requests[one.unit] / len(device(one.model, one.meter, line=line).blocks) for one in units
+    }
 
 
 BENCH = Bench("mute", "a real gateway on a serial line with mute meters", measure)
