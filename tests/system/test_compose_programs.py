@@ -1,0 +1,111 @@
+"""The programs of compose.yaml with its own commands and files, as processes instead of containers.
+
+What differs: paths and hosts of containers become local ones, and InfluxDB is Debian's 1.x, which has no tokens,
+so `init` runs without them and ingest.yaml names another store.
+"""
+
+import getpass
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from metering.park_file import load_park
+from simulators.servers import Influx, Mosquitto, free_port, maybe_program
+from tests.system.chain import Chain, wait_until
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))[
+    "services"
+]
+GATEWAYS = ("gw-1", "gw-2")
+METERS = frozenset(load_park(ROOT / "simulators/parks/demo/park.yaml").meters)
+
+
+class ComposeBroker(Mosquitto):
+    """Mosquitto with docker/mosquitto.conf; only its port and the folder of secrets are others."""
+
+    def _configuration(self) -> str:
+        text = (ROOT / "docker/mosquitto.conf").read_text(encoding="utf-8")
+        text = text.replace("listener 1883", f"listener {self.port} 127.0.0.1")
+        return f"{text.replace('/secrets/', f'{self.folder}/secrets/')}user {getpass.getuser()}\n"
+
+
+class Here:
+    """Turns what stands in compose.yaml and its files into local paths and ports."""
+
+    def __init__(self, folder: Path, broker_port: int, influx_url: str) -> None:
+        self.folder = folder
+        self._words = {
+            "host: mosquitto, port: 1883": f"host: 127.0.0.1, port: {broker_port}",
+            "store: {flavour: 2": f'store: {{flavour: 1, url: "{influx_url}"}} # {{flavour: 2',
+            "127.0.0.1:9102": "127.0.0.1:0",
+            "127.0.0.1:9101": "127.0.0.1:0",
+            **{f"park:{port}": f"127.0.0.1:{free_port()}" for port in (5020, 4001, 4002)},
+        }
+
+    def text(self, written: str, service: str) -> str:
+        """Give a file's text or an option's value for a service."""
+        for word, instead in self._words.items():
+            written = written.replace(word, instead)
+        written = written.replace("/var/lib/zonewise", f"{self.folder}/{service}-data")
+        return re.sub(r"(?<![\w.])/(secrets|parks|park|grafana|etc)\b", rf"{self.folder}/\1", written)
+
+    def command(self, service: str) -> list[str]:
+        """Give a service's command, after putting the files that it mounts in their place."""
+        (self.folder / f"{service}-data").mkdir()
+        for volume in SERVICES[service]["volumes"]:
+            source, target, *_ = volume.split(":")
+            if source.startswith("."):
+                path = Path(self.text(self._own(target, service), service))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(
+                    self.text((ROOT / source).read_text(encoding="utf-8"), service), encoding="utf-8"
+                )
+        return [self.text(self._own(word, service), service) for word in SERVICES[service]["command"]]
+
+    def _own(self, path: str, service: str) -> str:
+        """Two services may mount different files at one path."""
+        return path.replace("/etc/zonewise", f"/etc/zonewise/{service}")
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    for program in ("mosquitto", "influxd"):
+        if maybe_program(program) is None:
+            pytest.skip(f"{program} is not installed (make setup installs it)")
+    with ExitStack() as stack:
+        broker = ComposeBroker(tmp_path)
+        running = Chain(tmp_path, broker, stack.enter_context(Influx(tmp_path / "influx")))
+        here = Here(tmp_path, broker.port, running.influx.url)
+        running.run(*here.command("secrets"))
+        stack.enter_context(broker)
+        stack.callback(running.close)
+        start(running, here)
+        yield running
+
+
+def start(chain: Chain, here: Here) -> None:
+    init = here.command("init")
+    chain.run(*init[: init.index("--admin-token-file")])
+    for service in ("ingest", "park"):
+        chain.start(service, *here.command(service))
+    wait_until("simulated park", lambda: "park runs" in chain.programs["park"].log)
+    for service in GATEWAYS:
+        chain.start(service, *here.command(service))
+
+
+def test_every_meter_of_the_park_arrives_and_the_gateways_stop_cleanly(chain: Chain) -> None:
+    def missing() -> frozenset[str]:
+        return METERS - {meter for medium in ("electricity", "water") for meter, _ in chain.rows(medium)}
+
+    wait_until("readings of every meter", lambda: not missing(), timeout_s=90)
+
+    assert [chain.programs[gateway].stop() for gateway in GATEWAYS] == [0, 0]
+    stored = chain.query("demo_rollup", 'SELECT last("stored") FROM "gateway_status" GROUP BY "gateway"')
+    assert {series["tags"]["gateway"] for series in stored} == set(GATEWAYS)
