@@ -23,13 +23,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge.entry import Entry
 from edge.ledger import Ledger, restore
 from edge.outbox_backlog import Backlog
 from edge.outbox_disk import Batch, DiskLimits, Dropped, Opened, OutboxDisk
+from edge.outbox_leftovers import Leftovers
 from edge.outbox_memory import Held, OutboxMemory
 from edge.outbox_settings import OutboxClock, OutboxSettings, OutboxState
 from edge.outbox_writer import OutboxWriter
@@ -41,11 +41,6 @@ __all__ = ["Outbox", "OutboxClock", "OutboxSettings", "OutboxState"]
 _LOGGER = logging.getLogger(__name__)
 # Younger messages may well be acknowledged any moment, even where one older was lost.
 _SETTLED_S = 2.0
-# Acknowledged messages are deleted from the disk together; until then a kill makes them be sent once more.
-_FLUSH_EVERY_S = 5.0
-_FLUSH_COUNT = 1000
-# A disk that refuses deletions must not make the list of them grow without end.
-_MOST_UNDELETED = 20_000
 #: Part of `memory_bytes` from which on messages are spilled whatever their age.
 _SPILL_SHARE = 0.75
 
@@ -68,9 +63,7 @@ class Outbox:
         self._dropped_up_to = 0
         self._handed: dict[MessageId, int] = {}
         self._backlog = Backlog(self._writer)
-        self._to_delete: dict[MessageId, None] = {}
-        self._to_forget: list[str] = []
-        self._flushed_at_s = clock.monotonic_s()
+        self._leftovers = Leftovers(now_s=clock.monotonic_s())
         self._maybe_final: tuple[EpochAccount, ...] | None = None
         self._ends_clean = False
 
@@ -79,9 +72,7 @@ class Outbox:
             await self._writer.ready()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_more: object) -> None:
         await self.settle(clean=kind is None)
         await self._writer.close()
 
@@ -91,8 +82,7 @@ class Outbox:
         Held, and counted, from before the first wait on. With `always` it returns after the commit.
 
         Returns:
-            Whether what was configured is kept: True when all are held (in memory, or with `always` on the
-            disk) or safe already; False when the disk refused or something had to be dropped.
+            Whether all are held as configured (with `always`: on the disk) or safe already.
 
         Raises:
             ValueError: for another epoch or a seq that does not rise.
@@ -117,10 +107,10 @@ class Outbox:
     async def maybe_backlog(self) -> Entry | None:
         """Give the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
         held = sum(account.held for account in self._ledger.accounts)
-        if held > self._memory.rows and len(self._to_delete) < _MOST_UNDELETED:
+        if held > self._memory.rows and not self._leftovers.are_too_many:
             async with self._lock:
                 before = MessageId(self._epoch, self._memory.first_seq)
-                await self._backlog.fetch(before=before, known=self._handed.keys() | self._to_delete.keys())
+                await self._backlog.fetch(before=before, known={*self._handed, *self._leftovers.messages})
         return self._backlog.maybe_first()
 
     def hand_out(self, entry: Entry) -> None:
@@ -134,7 +124,7 @@ class Outbox:
         maybe_rows = self._handed.get(message)
         if maybe_rows is None:
             return None
-        maybe_held = self._memory.maybe_get(message.seq) if message.epoch == self._epoch else None
+        maybe_held = self._maybe_in_memory(message)
         if maybe_held is not None:
             return maybe_held.entry
         async with self._lock:
@@ -146,19 +136,14 @@ class Outbox:
         return message in self._handed
 
     def done(self, message: MessageId, *, quarantined: int = 0) -> bool:
-        """Note that a message handed out is safe at ingest; False when it was not held.
-
-        Args:
-            message: Which.
-            quarantined: Rows of it that are in ingest's quarantine; the others are stored.
-        """
+        """Note that a message is safe at ingest, some rows in its quarantine; False when it was not held."""
         maybe_rows = self._handed.pop(message, None)
         if maybe_rows is None:
             return False
         self._ledger.acknowledge(message.epoch, rows=maybe_rows, quarantined=quarantined)
         maybe_held = self._memory.release(message.seq) if message.epoch == self._epoch else None
         if maybe_held is None or maybe_held.on_disk:
-            self._to_delete[message] = None
+            self._leftovers.add(message)
         return True
 
     @property
@@ -188,7 +173,7 @@ class Outbox:
             is_final = account.epoch != self._epoch and account.held == 0 and account.epoch in self._ledger
             if is_final and self._ledger.account(account.epoch) == account:
                 self._ledger.close(account.epoch)
-                self._to_forget.append(account.epoch)
+                self._leftovers.add_epoch(account.epoch)
 
     async def maintain(self) -> None:
         """Spill and delete what is due; to be called a few times a second."""
@@ -199,17 +184,16 @@ class Outbox:
             if self._is_filling or now_s - self._memory.oldest_at_s >= self._settings.spill_after_s:
                 settled_s = 0.0 if self._is_filling else min(_SETTLED_S, self._settings.spill_after_s)
                 await self._spill(lambda held: held.at_s <= now_s - settled_s)
-            elif self._must_flush(now_s) and await self._commit():
+            elif self._leftovers.is_due(now_s=now_s) and await self._commit():
                 await self._writer.work(OutboxDisk.give_back)
 
     async def settle(self, *, clean: bool = True) -> None:
-        """Write everything down as the last thing of this epoch; what the disk refuses is dropped.
+        """Write everything down at the end of this epoch; what the disk refuses is dropped.
 
-        Args:
-            clean: Whether all rows that were read have been appended or counted as dropped.
+        `clean` = all rows that were read have been appended or counted as dropped.
         """
         async with self._lock:
-            if self._maybe_final == self.accounts and not self._to_delete:
+            if self._maybe_final == self.accounts and not self._leftovers:
                 return
             self._writer.retry_now()
             self._ends_clean = clean
@@ -220,6 +204,9 @@ class Outbox:
         _LOGGER.error("the disk refuses at the end: %d rows are lost", sum(one.rows for one in lost))
         for entry in lost:
             self._count_dropped(entry.id, entry.rows)
+
+    def _maybe_in_memory(self, message: MessageId) -> Held | None:
+        return self._memory.maybe_get(message.seq) if message.epoch == self._epoch else None
 
     @property
     def _is_filling(self) -> bool:
@@ -240,10 +227,6 @@ class Outbox:
             return False
         waiting = [held for one in entries if (held := self._memory.maybe_get(one.id.seq)) is not None]
         return not self._settings.always or all(held.on_disk for held in waiting)
-
-    def _must_flush(self, now_s: float) -> bool:
-        is_due = now_s - self._flushed_at_s >= _FLUSH_EVERY_S or len(self._to_delete) >= _FLUSH_COUNT
-        return bool(self._to_delete) and is_due
 
     async def _save(self) -> None:
         async with self._lock:
@@ -268,9 +251,9 @@ class Outbox:
         batch = Batch(
             now_ms=self._clock.wall_ms(),
             entries=entries,
-            done=tuple(self._to_delete),
+            done=tuple(self._leftovers.messages),
             accounts=self._ledger.accounts,
-            forgotten=tuple(self._to_forget),
+            forgotten=self._leftovers.epochs,
             clean=self._ends_clean,
         )
         maybe_dropped = await self._writer.write(lambda disk: disk.commit(batch))
@@ -280,21 +263,16 @@ class Outbox:
         return True
 
     def _committed(self, batch: Batch, dropped: tuple[Dropped, ...]) -> None:
-        self._flushed_at_s = self._clock.monotonic_s()
-        for message in batch.done:
-            self._to_delete.pop(message, None)
-        self._to_forget = [epoch for epoch in self._to_forget if epoch not in batch.forgotten]
+        self._leftovers.flushed(batch.done, batch.forgotten, now_s=self._clock.monotonic_s())
         for entry in batch.entries:
             maybe_held = self._memory.maybe_get(entry.id.seq)
             if maybe_held is None:
                 # Acknowledged or dropped while it was being written.
-                self._to_delete[entry.id] = None
+                self._leftovers.add(entry.id)
             else:
                 maybe_held.on_disk = True
         for one in dropped:
-            if one.id in self._to_delete:
-                del self._to_delete[one.id]
-            else:
+            if not self._leftovers.gone(one.id):
                 self._count_dropped(one.id, one.rows)
 
     def _count_dropped(self, message: MessageId, rows: int) -> None:
@@ -310,7 +288,8 @@ class Outbox:
         if opened.maybe_set_aside is not None:
             self._lose_disk(opened.maybe_set_aside)
         for found in opened.earlier:
-            if found.record.epoch not in self._ledger and found.record.epoch not in self._to_forget:
+            epoch = found.record.epoch
+            if epoch not in self._ledger and epoch not in self._leftovers.epochs:
                 self._ledger.open(restore(found.record, held=found.rows))
                 self._clean_stop = found.record.clean
 
@@ -321,11 +300,6 @@ class Outbox:
         for account in self._ledger.accounts:
             in_memory = self._memory.rows if account.epoch == self._epoch else 0
             self._ledger.drop(account.epoch, account.held - in_memory)
-        self._handed = {
-            message: rows
-            for message, rows in self._handed.items()
-            if message.epoch == self._epoch and self._memory.maybe_get(message.seq) is not None
-        }
+        self._handed = {one: rows for one, rows in self._handed.items() if self._maybe_in_memory(one)}
         self._backlog.start_over()
-        self._to_delete.clear()
-        self._to_forget.clear()
+        self._leftovers.clear()
