@@ -8,7 +8,7 @@ Invariants:
   value.
 
 Quality: *measured* when a read lies within the tolerance of both boundaries, else *interpolated*; *estimated*
-or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing* without one.
+or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value.
 """
 
 from bisect import bisect_left

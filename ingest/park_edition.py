@@ -1,7 +1,8 @@
 """Editions of a park description: from when on do two of them give other groups? Pure.
 
 A description is edited by hand, often with a date in the past. Groups are derived again from the first
-instant at which a meter's group, feeder or part in a sum differs; readings and meters' slots never change by an edit.
+instant at which a meter's group, feeder or part in a sum differs; readings and meters' slots never change by
+an edit.
 """
 
 import hashlib

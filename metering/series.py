@@ -18,6 +18,8 @@ METER_15M = "meter_15m"
 GROUP_15M = "group_15m"
 GROUP_LIVE = "group_live"
 MEMBER = "member"
+#: The park description by which groups were last derived: field `fingerprint`.
+PARK_EDITION = "park_edition"
 EVENT = "event"
 GATEWAY_STATUS = "gateway_status"
 HISTORY_SUFFIX = "_history"

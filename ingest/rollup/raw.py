@@ -1,0 +1,150 @@
+"""Reads a park's raw database: which meters there are, their counters' reads, and what came late.
+
+Queries name meters by a pattern of ids, which hold only lower-case letters, digits and hyphens.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ingest.counters import Read
+from ingest.store import Series, Store
+from metering.park import Park
+from metering.quantities import Medium
+from metering.series import LATE, raw_database
+
+#: Reads by meter and quantity, in no particular order.
+Reads = dict[str, dict[str, list[Read]]]
+
+#: Reads taken beyond the end of a window where it has none itself: enough to judge the nearest.
+_EDGE_READS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the raw database holds: the medium of each meter and the counters of each medium."""
+
+    media: Mapping[str, Medium]
+    counters: Mapping[Medium, tuple[str, ...]]
+
+    @property
+    def meters(self) -> Mapping[str, Medium]:
+        """Meters that can count."""
+        return {meter: medium for meter, medium in self.media.items() if self.counters.get(medium)}
+
+
+@dataclass(frozen=True, slots=True)
+class LateNotice:
+    """Ingest's word that a meter's rows of a time came late."""
+
+    meter: str
+    instance: str
+    time_ms: int
+    from_ms: int
+    to_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A place to look for the nearest reads of a counter.
+
+    Attributes:
+        at_ms: Reads strictly before or after this time are wanted.
+    """
+
+    meter: str
+    quantity: str
+    at_ms: int
+    is_before: bool
+
+
+class RawDatabase:
+    """A park's readings; every method raises `StoreError` when the store cannot say."""
+
+    def __init__(self, store: Store, park: Park) -> None:
+        self._store = store
+        self._database = raw_database(park.id)
+        self._quantities = park.quantities
+
+    def catalogue(self) -> Catalogue:
+        """Ask what there is."""
+        media = ", ".join(f'"{medium}"' for medium in Medium)
+        fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {media}")
+        meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {media} WITH KEY = "meter"')
+        return Catalogue(
+            media={row[-1]: Medium(series.name) for series in meters for row in series.rows},
+            counters={Medium(one.name): self._counters(row[0] for row in one.rows) for one in fields},
+        )
+
+    def _counters(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in self._quantities and self._quantities[name].is_counter)
+
+    def reads(
+        self, medium: Medium, quantities: Sequence[str], meters: Iterable[str], *, start_ms: int, stop_ms: int
+    ) -> Reads:
+        """Read counters of meters of one medium, `start_ms` included, `stop_ms` excluded."""
+        found: Reads = defaultdict(lambda: defaultdict(list))
+        columns = ", ".join(f'"{quantity}"' for quantity in quantities)
+        query = (
+            f'SELECT {columns} FROM "{medium}" WHERE "meter" =~ /^({"|".join(meters)})$/'
+            f' AND time >= {start_ms}ms AND time < {stop_ms}ms GROUP BY "meter"'
+        )
+        for series in self._store.query(self._database, query):
+            _collect(found[series.tags["meter"]], series)
+        return found
+
+    def add_edges(self, found: Reads, medium: Medium, edges: Sequence[Edge]) -> None:
+        """Add the reads nearest to each edge, each counter for itself."""
+        if not edges:
+            return
+        for series in self._store.query(self._database, "; ".join(_edge_query(medium, one) for one in edges)):
+            _collect(found[series.tags["meter"]], series)
+
+    def row_times(
+        self, medium: Medium, quantities: Sequence[str], edges: Sequence[Edge]
+    ) -> dict[str, list[int]]:
+        """Give the times of the nearest rows with any of the quantities, by meter."""
+        columns = ", ".join(f'"{quantity}"' for quantity in quantities)
+        queries = [_edge_query(medium, one, columns=columns, limit=1) for one in edges]
+        found: dict[str, list[int]] = defaultdict(list)
+        for series in self._store.query(self._database, "; ".join(queries)) if queries else ():
+            found[series.tags["meter"]] += [row[0] for row in series.rows]
+        return found
+
+    def first_reads(self, catalogue: Catalogue) -> dict[str, int]:
+        """Give the time of each meter's first counter read."""
+        queries = [
+            f'SELECT first("{quantity}") FROM "{medium}" GROUP BY "meter"'
+            for medium, quantities in catalogue.counters.items()
+            for quantity in quantities
+        ]
+        found: dict[str, int] = {}
+        for series in self._store.query(self._database, "; ".join(queries)) if queries else ():
+            meter, time_ms = series.tags["meter"], series.rows[0][0]
+            found[meter] = min(time_ms, found.get(meter, time_ms))
+        return found
+
+    def late(self, *, since_ms: int) -> list[LateNotice]:
+        """Give the notices of late rows written since an instant."""
+        query = (
+            f'SELECT "from_ms", "to_ms" FROM "{LATE}" WHERE time >= {since_ms}ms GROUP BY "meter", "instance"'
+        )
+        return [
+            LateNotice(series.tags["meter"], series.tags["instance"], *row)
+            for series in self._store.query(self._database, query)
+            for row in series.rows
+        ]
+
+
+def _edge_query(medium: Medium, one: Edge, *, columns: str = "", limit: int = _EDGE_READS) -> str:
+    comparison, order = ("<", "DESC") if one.is_before else (">", "ASC")
+    return (
+        f"""SELECT {columns or f'"{one.quantity}"'} FROM "{medium}" WHERE "meter" = '{one.meter}'"""
+        f' AND time {comparison} {one.at_ms}ms GROUP BY "meter" ORDER BY time {order} LIMIT {limit}'
+    )
+
+
+def _collect(reads: dict[str, list[Read]], series: Series) -> None:
+    """Take the reads of a series; counters are whole numbers, stored as floats."""
+    for position, quantity in enumerate(series.columns[1:], 1):
+        reads[quantity] += [(row[0], int(row[position])) for row in series.rows if row[position] is not None]

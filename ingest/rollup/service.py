@@ -1,0 +1,222 @@
+"""Runs a park's rollup: a cycle and the live figures at each whole 10 s, and a watch over the park's file.
+
+Nothing that the store does ends the process. While it is away, the work is tried again after growing pauses;
+a database that is missing or refused is an alarm for a person and is tried again as well. A park description
+that becomes faulty is reported, and the last good one goes on.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from ingest.errors import StoreDenied, StoreError
+from ingest.live import LiveFigures
+from ingest.rollup.facts import Counting, read_facts
+from ingest.rollup.job import Cycle, Rollup
+from ingest.store import Store
+from ingest.writer import pause_s
+from metering.config import did_you_mean
+from metering.errors import ConfigError, Problem
+from metering.local_http import Page, Routes
+from metering.park import Park
+from metering.park_file import load_parks
+from metering.series import LIVE_MS
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Facts of meters for the live figures are read this often.
+_FACTS_EVERY_MS = 60_000
+
+
+@dataclass(slots=True)
+class Health:
+    """How the rollup is doing, for the local pages; written by the loop, read by any thread."""
+
+    cycles: int = 0
+    published: int = 0
+    revised: int = 0
+    cycle_s: float = 0.0
+    live_instants: int = 0
+    park_is_valid: bool = True
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything works."""
+        return self.park_is_valid and not self.troubles
+
+    def routes(self) -> Routes:
+        """Give the local pages."""
+        return {"/healthz": self._healthz, "/metrics": self._metrics}
+
+    def _healthz(self) -> Page:
+        reasons = (
+            dict(self.troubles) if self.park_is_valid else {**self.troubles, "park": "description is faulty"}
+        )
+        body = orjson.dumps({"good": not reasons, "reasons": reasons})
+        return Page(body, status=503 if reasons else 200)
+
+    def _metrics(self) -> Page:
+        values = {
+            "cycles_total": self.cycles,
+            "points_published_total": self.published,
+            "points_revised_total": self.revised,
+            "cycle_seconds": self.cycle_s,
+            "live_instants_total": self.live_instants,
+            "healthy": int(self.is_good),
+        }
+        lines = "".join(f"zonewise_rollup_{name} {value}\n" for name, value in values.items())
+        return Page(lines.encode(), "text/plain; version=0.0.4")
+
+
+class ParkFolder:
+    """The folder of park descriptions, and whether one of them has been edited."""
+
+    def __init__(self, folder: Path, park: str) -> None:
+        self._folder = folder
+        self._park = park
+        self._seen = self._look()
+
+    def _look(self) -> tuple[tuple[str, int, int], ...]:
+        try:
+            found = [(path.name, path.stat()) for path in sorted(self._folder.glob("*.yaml"))]
+        except OSError:  # a file that goes while we look is an edit, too
+            return ()
+        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+
+    def maybe_edited(self) -> Park | None:
+        """Give the park anew when a file was edited since the last call.
+
+        Raises:
+            ConfigError: when the descriptions are faulty now, or the park is gone.
+        """
+        seen = self._look()
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        return load_park(self._folder, self._park)
+
+
+def load_park(folder: Path, park: str) -> Park:
+    """Read one park of a folder.
+
+    Raises:
+        ConfigError: when the descriptions are faulty, or the park is not among them.
+    """
+    parks = load_parks(folder)
+    if park not in parks:
+        hint = did_you_mean(park, parks)
+        raise ConfigError([Problem(str(folder), 0, 0, f"describes no park {park!r}{hint}")])
+    return parks[park]
+
+
+class Service:
+    """The running rollup of one park."""
+
+    def __init__(
+        self,
+        store: Store,
+        park: Park,
+        folder: ParkFolder,
+        *,
+        clock_ms: Callable[[], int],
+        dice: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._rollup = Rollup(store, park)
+        self._folder = folder
+        self._clock_ms = clock_ms
+        self._dice = dice
+        self._live = LiveFigures(store, park)
+        self._facts: dict[str, Counting] = {}
+        self._facts_at_ms = 0
+        self.health = Health()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
+            tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+
+    async def _repeat(self, what: str, step: Callable[[int], None], stop: asyncio.Event) -> None:
+        """Take a step at each whole 10 s; one that takes longer misses the instants meanwhile."""
+        attempt = 0
+        while not stop.is_set():
+            try:
+                await asyncio.to_thread(step, self._clock_ms())
+            except StoreError as error:
+                self._note(what, error)
+                wait_s = pause_s(attempt, self._dice())
+                attempt += 1
+            else:
+                self._note_success(what)
+                attempt = 0
+                wait_s = (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+            await _wait(stop, wait_s)
+
+    def _note(self, what: str, error: StoreError) -> None:
+        if what not in self.health.troubles:
+            level = logging.ERROR if isinstance(error, StoreDenied) else logging.WARNING
+            hint = "; run `zonewise-ingest init`, or check the rights" if level == logging.ERROR else ""
+            _LOGGER.log(level, "park %s: %s wait: %s%s", self._rollup.park.id, what, error, hint)
+        self.health.troubles[what] = str(error)
+
+    def _note_success(self, what: str) -> None:
+        if self.health.troubles.pop(what, None) is not None:
+            _LOGGER.info("park %s: %s go on", self._rollup.park.id, what)
+
+    def _cycle(self, now_ms: int) -> None:
+        self._take_edit()
+        started_s = time.perf_counter()
+        cycle = self._rollup.cycle(now_ms)
+        self.health.cycle_s = time.perf_counter() - started_s
+        self.health.cycles += 1
+        self.health.published += cycle.meters.written + cycle.groups.written
+        self.health.revised += cycle.meters.revised + cycle.groups.revised
+        log_cycle(self._rollup.park.id, cycle, self.health.cycle_s)
+
+    def _take_edit(self) -> None:
+        try:
+            maybe_park = self._folder.maybe_edited()
+        except ConfigError as error:
+            self.health.park_is_valid = False
+            _LOGGER.error("the edited park description is not used:\n%s", error)  # noqa: TRY400 - a person's fault, not the program's
+            return
+        if maybe_park is not None:
+            self.health.park_is_valid = True
+            _LOGGER.info("park %s: description read again", maybe_park.id)
+            self._rollup.change_park(maybe_park)
+            self._live = LiveFigures(self._store, maybe_park)
+
+    def _write_live(self, now_ms: int) -> None:
+        if now_ms - self._facts_at_ms >= _FACTS_EVERY_MS:
+            self._facts = read_facts(self._store, self._rollup.park.id)
+            self._facts_at_ms = now_ms
+        self._live.write(self._facts, now_ms // LIVE_MS * LIVE_MS)
+        self.health.live_instants += 1
+
+
+def log_cycle(park: str, cycle: Cycle, seconds: float) -> None:
+    """Say what a cycle did: at level info when it published something."""
+    _LOGGER.log(
+        logging.INFO if cycle.did_something else logging.DEBUG,
+        "park %s: slots of meters %d new, %d revised; of groups %d new, %d revised; %.1f s",
+        park,
+        cycle.meters.written - cycle.meters.revised,
+        cycle.meters.revised,
+        cycle.groups.written - cycle.groups.revised,
+        cycle.groups.revised,
+        seconds,
+    )
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
