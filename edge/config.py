@@ -13,7 +13,7 @@ from edge.decode import Wiring
 from edge.gateway_file import BusFile, GatewayFile, MeterFile, OutboxFile
 from edge.plan import Line
 from edge.profile import Profile
-from metering.config import json_schema, load
+from metering.config import load
 from metering.connection import Broker
 from metering.local_http import Address
 
@@ -229,11 +229,6 @@ def load_config(path: Path) -> GatewayConfig:
         devices=tuple(_device(meter) for meter in file.meters),
         warnings=tuple(_warnings(file)),
     )
-
-
-def schema() -> str:
-    """Give the file's JSON Schema as text."""
-    return json_schema(GatewayFile, title="gateway.yaml")
 
 
 def _outbox(file: OutboxFile, folder: Path) -> OutboxConfig:

@@ -179,6 +179,9 @@ class GatewayFile(Model):
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what only the whole can tell."""
+        for key in ("buses", "meters"):
+            if not getattr(self, key):
+                yield (key,), f"there are no {key}"
         for name, bus in self.buses.items():
             yield from ((("buses", name, *where), text) for where, text in bus.problems())
         for place, meter in enumerate(self.meters):

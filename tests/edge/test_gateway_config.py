@@ -1,0 +1,218 @@
+"""gateway.yaml: what it means, and every mistake with its place."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from edge.config import ClockSource, RtuOverTcp, Serial, Tcp, load_config
+from metering.errors import ConfigError
+from metering.local_http import Address
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "gateway.schema.json"
+
+WHOLE = """\
+park: demo
+gateway: gw-1
+broker:
+  host: broker.example
+  port: 8883
+  username: gw-1
+  password_file: secrets/gw-1
+  tls: {ca_file: ca.pem, cert_file: gw.pem, key_file: /etc/gw.key}
+clock: trusted
+http: 127.0.0.1:0
+outbox: {path: out.db, durability: always, max_mb: 100, max_days: 7, spill_after_s: 5}
+buses:
+  main: {tcp: 10.0.0.5:502, timeout_s: 0.8}
+  line1: {serial: /dev/serial/by-id/usb-x, baud: 19200, parity: N, stop_bits: 2, late_window_s: 5, pause_ms: 20}
+  conv: {rtu_over_tcp: 10.0.0.6:4001, baud: 2400}
+  spare: {tcp: 10.0.0.7:502}
+meters:
+  - {id: z1-main, model: eastron-sdm630, bus: main, address: 1, ct: 250/5, vt: 20000/100, reversed: true}
+  - {id: z1-direct, model: SDM120, bus: main, address: 255, poll_s: 2.5, ct: 40}
+  - {model: wirenboard-wb-mwac-v2, bus: line1, address: 7, channels: {1: z2-water, 2: z3-water}}
+  - id: z4-main
+    model: eastron-sdm630
+    bus: conv
+    address: 7
+    overrides:
+      frequency_hz: null
+      energy_import_wh: {scale: 1, step: 1, address: 0x0500}
+"""
+
+
+def load(folder: Path, text: str):  # noqa: ANN201 - as load_config
+    path = folder / "gateway.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    return [str(problem).removeprefix(f"{folder}/") for problem in caught.value.problems]
+
+
+def test_everything_arrives_where_it_is_used(tmp_path: Path) -> None:
+    config = load(tmp_path, WHOLE)
+    assert (config.park, config.gateway, config.clock) == ("demo", "gw-1", ClockSource.TRUSTED)
+    assert config.http == Address("127.0.0.1", 0)
+    assert config.broker.password_file == tmp_path / "secrets/gw-1"
+    assert config.broker.tls is not None
+    assert config.broker.tls.ca_file == tmp_path / "ca.pem"
+    assert config.broker.tls.key_file == Path("/etc/gw.key")
+    assert config.outbox.path == tmp_path / "out.db"
+    assert config.outbox.always
+    main, line1, conv, _spare = config.buses
+    assert main.transport == Tcp("10.0.0.5", 502)
+    assert not main.is_rtu
+    assert line1.transport == Serial(Path("/dev/serial/by-id/usb-x"), 19200, "N", 2)
+    assert (line1.late_window_s, line1.pause_s, line1.is_rtu, line1.is_network) == (5, 0.02, True, False)
+    assert conv.transport == RtuOverTcp("10.0.0.6", 4001, 2400)
+    assert (conv.is_rtu, conv.is_network) == (True, True)
+
+
+def test_meters_become_devices_with_their_profile(tmp_path: Path) -> None:
+    config = load(tmp_path, WHOLE)
+    first, direct, water, other = config.devices
+    assert (first.wiring.ct, first.wiring.vt, first.wiring.is_reversed) == (50, 200, True)
+    assert (direct.profile.model, direct.poll_s, direct.wiring.ct) == ("eastron-sdm120", 2.5, Fraction(40))
+    assert [(point.meter, point.channel) for point in water.points] == [("z2-water", 1), ("z3-water", 2)]
+    quantities = {spec.quantity: spec for spec in other.profile.registers}
+    assert "frequency_hz" not in quantities
+    assert quantities["energy_import_wh"].register.address == 0x500
+    assert quantities["energy_import_wh"].scale.factor == 1
+    assert other.profile.hash != first.profile.hash
+    assert config.meters == ("z1-main", "z1-direct", "z2-water", "z3-water", "z4-main")
+    assert config.maybe_device_of("z3-water") is water
+    assert config.warnings == ("bus 'spare' has no meters",)
+
+
+def test_the_least_file_has_sensible_defaults(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        "park: demo\ngateway: gw-1\nbroker: {host: b}\nbuses: {l: {serial: /dev/ttyS0}}\n"
+        "meters: [{id: m, model: eastron-sdm630, bus: l, address: 1}]\n",
+    )
+    assert config.clock is ClockSource.NTP
+    assert config.http == Address("127.0.0.1", 9101)
+    assert config.outbox.path == Path("/var/lib/zonewise/outbox.db")
+    assert not config.outbox.always
+    assert config.devices[0].poll_s == 10.0
+    assert config.buses[0].late_window_s == 3.0
+
+
+def test_all_mistakes_come_at_once_each_with_its_place(tmp_path: Path) -> None:
+    text = """\
+park: Demo
+gateway: gw-1
+broker: {host: b, pasword_file: x}
+buses:
+  main: {tcp: nowhere}
+meters:
+  - {id: m, model: eastron-sdm630, bus: main, address: 0, ct: 250/0}
+"""
+    assert problems(tmp_path, text) == [
+        "gateway.yaml:1:7: park: String should match pattern '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'",
+        "gateway.yaml:3:19: unknown key 'pasword_file'; did you mean 'password_file' or 'password_env'?",
+        "gateway.yaml:5:15: tcp: 'nowhere' is not host:port",
+        "gateway.yaml:7:56: address: Input should be greater than or equal to 1",
+        "gateway.yaml:7:63: ct: '250/0' is not a ratio such as 250/5",
+    ]
+
+
+def test_no_meters_is_a_mistake(tmp_path: Path) -> None:
+    text = "park: demo\ngateway: gw-1\nbroker: {host: b}\nbuses: {}\nmeters: []\n"
+    assert problems(tmp_path, text) == [
+        "gateway.yaml:4:8: there are no buses",
+        "gateway.yaml:5:9: there are no meters",
+    ]
+
+
+HEAD = "park: demo\ngateway: gw-1\nbroker: {host: b}\nbuses:\n  line: {serial: /dev/ttyS0}\n  net: {tcp: a:502}\nmeters:\n"
+FINE = "  - {id: m, model: eastron-sdm630, bus: line, address: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("meters", "expected"),
+    [
+        (
+            FINE + "  - {id: m, model: eastron-sdm630, bus: line, address: 2}\n",
+            ["9:10: meter id 'm' stands twice"],
+        ),
+        (
+            FINE + "  - {id: n, model: eastron-sdm630, bus: line, address: 1}\n",
+            ["9:56: address 1 on line is already that of m"],
+        ),
+        (
+            "  - {id: m, model: eastron-sdm603, bus: line, address: 1}\n",
+            ["unknown model 'eastron-sdm603'; did you mean 'eastron-sdm630'"],
+        ),
+        (
+            "  - {id: m, model: eastron-sdm630, bus: lime, address: 1}\n",
+            ["8:41: unknown bus 'lime'; did you mean 'line'?"],
+        ),
+        ("  - {id: m, model: eastron-sdm630, bus: line, address: 250}\n", ["address 250 is not 1 to 247"]),
+        ("  - {id: m, model: eastron-sdm630, bus: net, address: 250}\n", ["address 250 is not 1 to 247"]),
+        ("  - {model: eastron-sdm630, bus: line, address: 1}\n", ["a meter has an id or channels"]),
+        ("  - {id: m, model: wirenboard-wb-mwac-v2, bus: line, address: 1}\n", ["write channels: {1: m}"]),
+        (
+            "  - {model: wirenboard-wb-mwac-v2, bus: line, address: 1, channels: {3: m}}\n",
+            ["channels 1 to 2, there is no 3"],
+        ),
+        (
+            "  - {model: eastron-sdm630, bus: line, address: 1, channels: {2: m}}\n",
+            ["has no channels, there is no 2"],
+        ),
+        (
+            "  - {model: wirenboard-wb-mwac-v2, bus: line, address: 1, channels: {1: m, 2: m}}\n",
+            ["meter id 'm' stands twice"],
+        ),
+        (
+            "  - {model: wirenboard-wb-mwac-v2, bus: line, address: 1, channels: {1: m}, ct: 5}\n",
+            ["ct means nothing for a meter of water"],
+        ),
+        (
+            "  - {id: m, model: eastron-sdm630, bus: line, address: 1, overrides: {volts: {address: 1, type: u16}}}\n",
+            ["eastron-sdm630"],
+        ),
+    ],
+)
+def test_mistakes_that_only_the_whole_shows(tmp_path: Path, meters: str, expected: list[str]) -> None:
+    found = problems(tmp_path, HEAD + meters)
+    assert len(found) == len(expected), found
+    for text, problem in zip(expected, found, strict=True):
+        assert text in problem
+        assert problem.startswith("gateway.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("bus", "expected"),
+    [
+        ("{}", "exactly one of tcp, serial and rtu_over_tcp"),
+        ("{tcp: a:502, serial: /dev/ttyS0}", "not tcp and serial"),
+        ("{tcp: a:502, baud: 9600}", "baud means nothing on tcp"),
+        ("{serial: /dev/ttyS0, parity: even}", "parity"),
+        ("{serial: /dev/ttyS0, late_window_s: -1}", "late_window_s"),
+        ("{serial: /dev/ttyS0, speed: 9600}", "unknown key 'speed'"),
+    ],
+)
+def test_a_bus_is_one_line(tmp_path: Path, bus: str, expected: str) -> None:
+    text = f"park: demo\ngateway: gw-1\nbroker: {{host: b}}\nbuses:\n  line: {bus}\nmeters:\n{FINE}"
+    (found,) = problems(tmp_path, text)
+    assert expected in found
+    assert found.startswith("gateway.yaml:5:")
+
+
+def test_the_schema_takes_what_we_take_and_names_what_we_refuse() -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    data = json.loads(json.dumps(yaml.safe_load(WHOLE)))
+    validator.validate(data)
+    data["meters"][0]["pol_s"] = 1
+    assert not validator.is_valid(data)
