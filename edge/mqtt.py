@@ -64,11 +64,9 @@ class Will:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOptions:
-    """Where the broker is and who we are.
+    """Where the broker is and who we are; subscriptions have QoS 1.
 
-    Attributes:
-        subscriptions: Topic filters, each with QoS 1.
-        keepalive_s: A half-open connection is noticed within about one and a half of it.
+    A half-open connection is noticed within about one and a half of `keepalive_s`.
     """
 
     broker: Broker

@@ -13,8 +13,7 @@ Contract and invariants:
   dropped; the disk is tried again by itself, after a pause that grows to a minute.
 - A message comes back with the bytes it went in with.
 - A file that is not a usable outbox is set aside; what was known to be in it counts as dropped.
-- An earlier epoch's account disappears once nothing of it is held and `reported` has said that a status with
-  this account was taken.
+- An earlier epoch's account disappears once nothing of it is held and a status with it was `reported`.
 
 All calls come from one event loop; SQLite has a thread of its own (`edge.outbox_writer`).
 """
@@ -77,9 +76,7 @@ class Outbox:
         await self._writer.close()
 
     async def append(self, *entries: Entry) -> bool:
-        """Take messages of the present epoch, in rising seq.
-
-        Held, and counted, from before the first wait on. With `always` it returns after the commit.
+        """Take messages of the present epoch; with `always`, return after the commit.
 
         Returns:
             Whether all are held as configured (with `always`: on the disk) or safe already.
@@ -200,9 +197,8 @@ class Outbox:
             self._maybe_final = self.accounts
             if await self._spill(lambda _held: True):
                 return
-        lost = self._memory.only_here()
-        _LOGGER.error("the disk refuses at the end: %d rows are lost", sum(one.rows for one in lost))
-        for entry in lost:
+        for entry in self._memory.only_here():
+            _LOGGER.error("the disk refuses at the end: %d rows of %s are lost", entry.rows, entry.id)
             self._count_dropped(entry.id, entry.rows)
 
     def _maybe_in_memory(self, message: MessageId) -> Held | None:
