@@ -160,7 +160,7 @@ def worst_quality(field: str, measurement: str, *, where: str, by: str) -> str:
 
 
 def coverage(field: str, measurement: str, *, where: str, by: str) -> str:
-    """Share of good slots (0 to 1); all slots are equally long, so their mean is good over all."""
+    """Share of good slots and meters (0 to 1); slots are equally long, so their mean is good over all."""
     return _select(f'mean("{coverage_field(field)}")', measurement, where, f'"{by}"')
 
 

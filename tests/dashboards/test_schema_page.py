@@ -19,6 +19,7 @@ MEASUREMENTS = {
     series.GROUP_LIVE,
     series.MEMBER,
     series.EVENT,
+    series.PARK_EDITION,
     series.GATEWAY_STATUS,
     *Medium,
 }
