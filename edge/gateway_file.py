@@ -174,8 +174,13 @@ class GatewayFile(Model):
         default=Address("127.0.0.1", 9101), description="Local pages; port 0: a free one"
     )
     outbox: OutboxFile = OutboxFile()
-    buses: Annotated[dict[str, BusFile], Field(min_length=1, description="Physical lines, by a name")]
-    meters: Annotated[tuple[MeterFile, ...], Field(min_length=1, description="Devices on the lines")]
+    # Counted in `problems`: pydantic would call a list empty in which each item has a mistake.
+    buses: dict[str, BusFile] = Field(
+        description="Physical lines, by a name", json_schema_extra={"minProperties": 1}
+    )
+    meters: tuple[MeterFile, ...] = Field(
+        description="Devices on the lines", json_schema_extra={"minItems": 1}
+    )
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what only the whole can tell."""
