@@ -1,9 +1,12 @@
 """The pipeline under trouble, as a process on real servers: full disk, missing and dead databases, resends."""
 
 import json
+import os
 import resource
+import subprocess
 import urllib.request
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,45 @@ def test_while_the_journal_cannot_be_written_nothing_is_written_or_acknowledged(
         assert len(points(park, "electricity")) == 6
         wait_until("/healthz is green", lambda: page(park, "/healthz")[0] == 200)
         wait_until("the alarm is over", lambda: events(park, "journal_failed") == [1, 0])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 512 KiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_under_the_journal_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    journal = {"path": str(small_disk / "journal")}
+    with running(tmp_path, journal=journal) as park, gateway(park.broker.port) as gw:
+        gw.send_rows(1, rows(1))
+        gw.wait_ack(1)
+        ballast = small_disk / "ballast"
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        noise = {seq: os.urandom(30_000).hex() for seq in (2, 3, 4)}
+        for seq, name in noise.items():
+            gw.send(body(seq, rows(seq), software=name), tags(seq, 2))
+        wait_until("/healthz is red", lambda: page(park, "/healthz")[0] == 503)
+        assert f"{small_disk}/journal/demo/" in page(park, "/healthz")[1]
+        assert len(points(park, "electricity")) == 2
+        ballast.unlink()
+        for seq in noise:
+            gw.wait_ack(seq)
+        assert len(points(park, "electricity")) == 8
+        park.query("", 'DROP DATABASE "demo_raw"')
+        config = str(tmp_path / "ingest.yaml")
+        park.run("zonewise-ingest", "init", "--config", config)
+        park.run("zonewise-ingest", "journal", "replay", "--config", config)
+        assert len(points(park, "electricity")) == 8
+        assert park.programs["ingest"].stop() == 0
 
 
 def events(park: Chain, kind: str, *, park_id: str = "demo") -> list[int]:
