@@ -240,8 +240,9 @@ def gateway_rise(field: str) -> str:
 
 
 def zone_values() -> str:
-    """Zones that have members: the values of `$zone`."""
-    return f'SHOW TAG VALUES FROM "{series.MEMBER}" WITH KEY = "group" WHERE "level" = \'{MemberLevel.ZONE}\''
+    """Zones that have members, or live figures before their first quarter-hour: the values of `$zone`."""
+    measurements = f'"{series.MEMBER}", "{series.GROUP_LIVE}"'
+    return f'SHOW TAG VALUES FROM {measurements} WITH KEY = "group" WHERE "level" = \'{Level.ZONE}\''
 
 
 def meter_values() -> str:
