@@ -225,7 +225,7 @@ def load_config(path: Path) -> GatewayConfig:
         clock=ClockSource(file.clock),
         http=file.http,
         outbox=_outbox(file.outbox, folder),
-        buses=tuple(_bus(name, bus) for name, bus in file.buses.items()),
+        buses=tuple(_bus(name, bus, folder) for name, bus in file.buses.items()),
         devices=tuple(_device(meter) for meter in file.meters),
         warnings=tuple(_warnings(file)),
     )
@@ -241,23 +241,23 @@ def _outbox(file: OutboxFile, folder: Path) -> OutboxConfig:
     )
 
 
-def _bus(name: str, file: BusFile) -> BusConfig:
+def _bus(name: str, file: BusFile, folder: Path) -> BusConfig:
     return BusConfig(
         name=name,
-        transport=_transport(file),
+        transport=_transport(file, folder),
         timeout_s=file.timeout_s,
         late_window_s=file.late_window_s,
         pause_s=file.pause_ms / 1000,
     )
 
 
-def _transport(file: BusFile) -> Transport:
+def _transport(file: BusFile, folder: Path) -> Transport:
     if file.tcp is not None:
         return Tcp(file.tcp.host, file.tcp.port)
     baud, parity = file.baud or _DEFAULT_BAUD, file.parity or _DEFAULT_PARITY
     stop_bits = file.stop_bits or _DEFAULT_STOP_BITS
     if file.serial is not None:
-        return Serial(file.serial, baud, parity, stop_bits)
+        return Serial(folder / file.serial, baud, parity, stop_bits)
     if file.rtu_over_tcp is None:  # unreachable: `BusFile.problems` has refused it
         raise ValueError("a bus without a way to it")
     return RtuOverTcp(file.rtu_over_tcp.host, file.rtu_over_tcp.port, baud, parity, stop_bits)

@@ -92,6 +92,13 @@ def test_meters_become_devices_with_their_profile(tmp_path: Path) -> None:
     assert config.warnings == ("bus 'spare' has no meters",)
 
 
+def test_a_serial_port_may_stand_beside_the_file(tmp_path: Path) -> None:
+    text = WHOLE.replace("/dev/serial/by-id/usb-x", "line1")
+    way = load(tmp_path, text).bus("line1").transport
+    assert isinstance(way, Serial)
+    assert way.path == tmp_path / "line1"
+
+
 def test_the_least_file_has_sensible_defaults(tmp_path: Path) -> None:
     config = load(
         tmp_path,
