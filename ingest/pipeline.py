@@ -5,6 +5,7 @@ Invariants:
   quarantine, both fsynced.
 - Rows received = written + quarantined + pending (`ingest.accounts`); a message counts once, however often it
   is sent.
+- Births are not acknowledged: those that a former process journaled and did not write are written first.
 - Memory is bounded: the intake holds a bounded number of bytes, one batch is judged ahead, one is being
   written. What does not fit stays with the broker and the gateways.
 - Whatever a message holds, the next one is judged (`ingest.supervision`).
@@ -100,9 +101,16 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until the intake is closed and everything taken is settled."""
+        await self._catch_up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_all(), name=f"keep-{self._park.id}")
             tasks.create_task(self._write_all(), name=f"write-{self._park.id}")
+
+    async def _catch_up(self) -> None:
+        """Write what births in the journal say and `meters` does not have, as a replay would."""
+        records = await asyncio.to_thread(self._park.safekeeping.last_births, self._park.id)
+        verdicts = await asyncio.to_thread(self._judge_all, records)
+        await self._park.writer.write_points([line for verdict in verdicts for line in verdict.points])
 
     # -- judge and journal --------------------------------------------------------------------------
 

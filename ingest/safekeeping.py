@@ -44,6 +44,16 @@ class Safekeeping:
         with self._lock:
             self._quarantine.add(entries)
 
+    def last_births(self, park: str) -> list[Record]:
+        """Give the births in a park's last segment: a former process may have died before it wrote them."""
+        segments = self._journal.reader.segments(park)[-1:]
+        return [
+            record
+            for segment in segments
+            for _, record in self._journal.reader.read_segment(park, segment)
+            if record.topic.endswith("/birth")
+        ]
+
     def remove_expired(self, today: date) -> None:
         """Delete journal segments that are older than the days to keep."""
         with self._lock:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ingest.journal_reader import JournalReader
 from tests.ingest.running_ingest import Gateway, gateway, now_ms, points, running
 from tests.system.chain import Chain, wait_until
 
@@ -87,6 +88,30 @@ def test_the_journal_rebuilds_deleted_databases_point_for_point(tmp_path: Path) 
         told = park.run("zonewise-ingest", "journal", "replay", "--config", config)
         assert everything(park) == before
         assert "21 rows not: foreign_meter" in told
+
+
+def test_a_birth_that_a_killed_process_had_only_journaled_is_written_by_the_next(tmp_path: Path) -> None:
+    with running(tmp_path) as park, gateway(park.broker.port) as gw:
+        park.influx.kill()
+        first = now_ms()
+        birth(gw, first, {"m-1": {}})
+        journal = JournalReader(tmp_path / "data" / "journal")
+        wait_until("it is journaled", lambda: any(journal.read("demo")))
+        park.programs["ingest"].kill()
+        # The broker keeps the newer one only, which says the same.
+        birth(gw, first + 5000, {"m-1": {}})
+        park.influx.start()
+        park.programs["ingest"].start()
+        wait_until("the birth is stored", lambda: points(park, "meters"))
+        gw.send_rows(1, [["m-1", now_ms(), 0, 1, None, None]])
+        gw.wait_ack(1)
+        before = everything(park)
+        assert [one["time"] for one in before["meters"]] == [first]
+        park.query("", 'DROP DATABASE "demo_raw"')
+        config = str(tmp_path / "ingest.yaml")
+        park.run("zonewise-ingest", "init", "--config", config)
+        park.run("zonewise-ingest", "journal", "replay", "--config", config)
+        assert everything(park) == before
 
 
 def test_a_park_edit_with_a_past_date_changes_no_raw_point(tmp_path: Path) -> None:
