@@ -36,8 +36,7 @@ _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _GOODBYE_S = 3.0
-# MQTT 5, 2.4 "Reason codes".
-_NO_MATCHING_SUBSCRIBERS = 16
+_NO_MATCHING_SUBSCRIBERS = 16  # MQTT 5, 2.4 "Reason codes"
 # Messages without a PUBACK at once. paho cannot change it once it knows the broker's Receive Maximum; this is
 # Mosquitto's default.
 _INFLIGHT = 20

@@ -12,7 +12,7 @@ Contract and invariants:
 - Memory is bounded by `memory_bytes`. When the disk refuses, the oldest messages that are only in memory are
   dropped; the disk is tried again by itself, after a pause that grows to a minute.
 - A message comes back with the bytes it went in with.
-- A file that is not a usable outbox is set aside; what was known to be in it counts as dropped.
+- An unusable file is set aside; what was known to be in it counts as dropped.
 - An earlier epoch's account disappears once nothing of it is held and a status with it was `reported`.
 
 All calls come from one event loop; SQLite has a thread of its own (`edge.outbox_writer`).
@@ -38,8 +38,7 @@ from metering.status import EpochAccount
 __all__ = ["Outbox", "OutboxClock", "OutboxSettings", "OutboxState"]
 
 _LOGGER = logging.getLogger(__name__)
-# Younger messages may well be acknowledged any moment, even where one older was lost.
-_SETTLED_S = 2.0
+_SETTLED_S = 2.0  # younger messages may well be acknowledged any moment, even where one older was lost
 #: Part of `memory_bytes` from which on messages are spilled whatever their age.
 _SPILL_SHARE = 0.75
 
