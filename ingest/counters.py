@@ -161,12 +161,16 @@ class _Unwrapping:
         self.peaks.append(position)
 
     def _end_of_dip(self, position: int, peak: int) -> int:
-        """Give the position at which the counter is back where it was, or the same where it never is."""
+        """Give the position at which the counter is back where it was, or the same where it never is.
+
+        A value that is further above than the fall was deep is no return, but a spike after a reset.
+        """
+        lowest, highest = peak - self.rules.jitter, 2 * peak - self.values[position]
         until_ms = self.times_ms[position] + self.rules.return_ms
         for back in range(position + 1, len(self.values)):
             if self.times_ms[back] > until_ms:
                 break
-            if self.values[back] >= peak - self.rules.jitter:
+            if lowest <= self.values[back] <= highest:
                 return back
         return position
 

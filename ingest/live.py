@@ -1,9 +1,9 @@
 """`group_live`: what each group draws at this moment.
 
 At each whole 10 s: power (W) and flow (m3/h) by the formula of zone use, on each meter's newest value if it
-is not older than two poll periods, at least 30 s. Power is import minus export, so the sign of a meter's power
-is that of its import in the use. Coverage = fresh / expected meters; with none fresh there is no value. A missed
-instant is never made up.
+is not older than two poll periods, at least 30 s. Power is import minus export, so the sign of a meter's
+power is that of its import in the use. Coverage = fresh / expected meters; with none fresh there is no value.
+A missed instant is never made up.
 """
 
 from collections.abc import Iterator, Mapping

@@ -35,6 +35,7 @@ def rises(course: Course) -> list[int]:
         ("a spike of one read", (5000, 999_999, 5003, 5004), RULES, [3, 1], 1),
         ("a spike of several reads", (5000, 999_999, 999_999, 5003), RULES, [3], 2),
         ("a spike near the modulus", (50, 65535, 53), CounterRules(modulus=65536), [3], 1),
+        ("a spike after a reset", (5000, 5, 999_999, 9), RULES, [5, 4], 1),
         ("a rollover", (65_530, 65_534, 3, 8), CounterRules(modulus=65536), [4, 5, 5], 0),
         ("a reset", (5000, 5001, 4, 6), RULES, [1, 4, 2], 0),
         ("a reset to 0", (5000, 5001, 0, 2), RULES, [1, 0, 2], 0),
