@@ -7,10 +7,7 @@ tables with its source.
 import importlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -21,6 +18,7 @@ from dashboards.site import Source, to_site
 from ingest.config import Flavour, load_config
 from metering.park_file import load_park
 from simulators.wires import Wires, load_wires
+from tests.architecture.compose_file import COMPOSE, OURS, ROOT, SERVICES, mounts
 from tests.architecture.compose_sources import (
     FOREIGN_CHECKS,
     FOREIGN_IMAGES,
@@ -29,9 +27,6 @@ from tests.architecture.compose_sources import (
     FOREIGN_VARIABLES,
 )
 
-ROOT = Path(__file__).parents[2]
-COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
-SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
 PARK = ROOT / "simulators/parks/demo/park.yaml"
 PROGRAMS = {
     "zonewise-edge": "edge.__main__",
@@ -39,28 +34,7 @@ PROGRAMS = {
     "zonewise-dashboards": "dashboards.__main__",
     "zonewise-sim": "simulators.__main__",
 }
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("zonewise:")}
 ONE_SHOT = {"secrets", "init", "dashboards"}
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    """A volume or file of the project in a container."""
-
-    source: str
-    target: str
-    is_read_only: bool
-
-    @property
-    def is_file_of_ours(self) -> bool:
-        """Whether it is a path of the project, not a named volume."""
-        return self.source.startswith(".")
-
-
-def mounts(service: Mapping[str, Any]) -> Iterator[Mount]:
-    for text in service.get("volumes", ()):
-        source, target, *mode = text.split(":")
-        yield Mount(source, target, mode == ["ro"])
 
 
 def resolve(args: list[str]) -> tuple[click.Command, list[str]]:
@@ -160,6 +134,7 @@ def test_hosts_and_ports_in_the_configuration_are_services() -> None:
     assert config.store.url == "http://influxdb:8086"
     assert config.store.org == SERVICES["influxdb"]["environment"]["DOCKER_INFLUXDB_INIT_ORG"]
     assert f"127.0.0.1:{config.http.port}/" in str(SERVICES["ingest"]["healthcheck"]["test"])
+    assert f"{SERVICES['rollup']['command'][-1]}/" in str(SERVICES["rollup"]["healthcheck"]["test"])
 
 
 @pytest.fixture(scope="module")

@@ -9,22 +9,18 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from metering.park_file import load_park
 from simulators.servers import Influx, Mosquitto, free_port, maybe_program
+from tests.architecture.compose_file import ROOT, SERVICES, mounts
 from tests.system.chain import Chain, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))[
-    "services"
-]
 GATEWAYS = ("gw-1", "gw-2")
-METERS = frozenset(load_park(ROOT / "simulators/parks/demo/park.yaml").meters)
+PARK = load_park(ROOT / "simulators/parks/demo/park.yaml")
+METERS, ZONES = frozenset(PARK.meters), set(PARK.zones)
 
 
 class ComposeBroker(Mosquitto):
@@ -46,6 +42,7 @@ class Here:
             "store: {flavour: 2": f'store: {{flavour: 1, url: "{influx_url}"}} # {{flavour: 2',
             "127.0.0.1:9102": "127.0.0.1:0",
             "127.0.0.1:9101": "127.0.0.1:0",
+            "127.0.0.1:9103": "127.0.0.1:0",
             **{f"park:{port}": f"127.0.0.1:{free_port()}" for port in (5020, 4001, 4002)},
         }
 
@@ -59,13 +56,12 @@ class Here:
     def command(self, service: str) -> list[str]:
         """Give a service's command, after putting the files that it mounts in their place."""
         (self.folder / f"{service}-data").mkdir()
-        for volume in SERVICES[service]["volumes"]:
-            source, target, *_ = volume.split(":")
-            if source.startswith("."):
-                path = Path(self.text(self._own(target, service), service))
+        for mount in mounts(SERVICES[service]):
+            if mount.is_file_of_ours:
+                path = Path(self.text(self._own(mount.target, service), service))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(
-                    self.text((ROOT / source).read_text(encoding="utf-8"), service), encoding="utf-8"
+                    self.text((ROOT / mount.source).read_text(encoding="utf-8"), service), encoding="utf-8"
                 )
         return [self.text(self._own(word, service), service) for word in SERVICES[service]["command"]]
 
@@ -93,18 +89,27 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
 def start(chain: Chain, here: Here) -> None:
     init = here.command("init")
     chain.run(*init[: init.index("--admin-token-file")])
-    for service in ("ingest", "park"):
+    for service in ("ingest", "rollup", "park"):
         chain.start(service, *here.command(service))
     wait_until("simulated park", lambda: "park runs" in chain.programs["park"].log)
     for service in GATEWAYS:
         chain.start(service, *here.command(service))
 
 
-def test_every_meter_of_the_park_arrives_and_the_gateways_stop_cleanly(chain: Chain) -> None:
+def zones_now(chain: Chain) -> set[str]:
+    found = chain.query(
+        "demo_rollup", 'SELECT last("power") FROM "group_live" WHERE "level" = \'zone\' GROUP BY "group"'
+    )
+    return {series["tags"]["group"] for series in found}
+
+
+def test_every_meter_and_zone_arrives_and_the_gateways_stop_cleanly(chain: Chain) -> None:
     def missing() -> frozenset[str]:
         return METERS - {meter for medium in ("electricity", "water") for meter, _ in chain.rows(medium)}
 
     wait_until("readings of every meter", lambda: not missing(), timeout_s=90)
+
+    wait_until("live figures of every zone", lambda: zones_now(chain) == ZONES, timeout_s=60)
 
     assert [chain.programs[gateway].stop() for gateway in GATEWAYS] == [0, 0]
     stored = chain.query("demo_rollup", 'SELECT last("stored") FROM "gateway_status" GROUP BY "gateway"')
