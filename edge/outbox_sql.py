@@ -221,7 +221,7 @@ def drop(connection: sqlite3.Connection, victim: Victim) -> None:
 
 def give_back(connection: sqlite3.Connection, *, is_empty: bool) -> None:
     """Return freed pages to the file system, and the log's space too when no message is left."""
-    # `execute` would take one step, and this statement frees one page a step (tried); a script runs to the end.
+    # `execute` takes one step, which here frees one page (tried); a script runs to the end.
     connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
     if is_empty:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
