@@ -256,3 +256,19 @@ def test_another_language_changes_words_and_uids_only() -> None:
     assert [panel["id"] for panel in json.loads(files["zones.json"])["panels"]] == [
         panel["id"] for panel in DASHBOARDS["zones.json"]["panels"]
     ]
+
+
+def test_the_guide_explains_every_row_of_the_zone_overview() -> None:
+    guide = (ROOT / "docs/facility-manager.md").read_text(encoding="utf-8")
+    rows = [panel["title"] for panel in DASHBOARDS["zones.json"]["panels"] if panel["type"] == "row"]
+
+    assert [row for row in rows if f"| {row} |" not in guide] == []
+
+
+def test_panels_that_the_guide_names_exist() -> None:
+    guide = (ROOT / "docs/facility-manager.md").read_text(encoding="utf-8")
+    titles = {panel["title"] for one in DASHBOARDS.values() for panel in one["panels"]}
+    steps = re.findall(r"^\d\. \*(.+?)\*", guide, re.MULTILINE)
+
+    assert len(steps) == 4
+    assert [step for step in steps if step not in titles] == []
