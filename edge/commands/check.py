@@ -1,6 +1,7 @@
 """`zonewise-edge check`: is the configuration right, and do bus and uplink keep up?"""
 
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def command(config_path: Path, uplink_mb: float | None) -> None:
     _print(predicted)
     warnings = [*config.warnings, *_warnings(predicted, uplink_mb)]
     for warning in warnings:
-        click.echo(f"warning: {warning}")
+        _wrap(f"warning: {warning}")
     if warnings:
         sys.exit(1)
     click.echo("all fits")
@@ -44,7 +45,11 @@ def _print(predicted: Forecast) -> None:
     uplink = predicted.uplink
     click.echo(f"uplink: {uplink.rows_per_day:,.0f} rows a day, about {uplink.mb_per_month:,.0f} MB a month")
     for model in predicted.unverified:
-        click.echo(f"note: {model} is unverified; compare `zonewise-edge read` with the meter's display")
+        _wrap(f"note: {model} is unverified; compare `zonewise-edge read` with the meter's display")
+
+
+def _wrap(text: str) -> None:
+    click.echo(textwrap.fill(text, width=80, subsequent_indent="  "))
 
 
 def _warnings(predicted: Forecast, uplink_mb: float | None) -> list[str]:

@@ -63,4 +63,6 @@ def _print(sheet: Sheet, device: DeviceConfig) -> None:
 
 def _row(shown: Shown) -> str:
     value = "-" if shown.value is None else f"{shown.value:,}"
+    if isinstance(shown.value, float):
+        value = f"{shown.value:,.9g}"
     return f"{shown.quantity:<28} {value:>14} {shown.unit:<5} {shown.raw.hex():<16} {shown.remark}"
