@@ -5,6 +5,7 @@ in quarantine, held or dropped. Nothing is dropped as long as `send` is awaited,
 """
 
 import asyncio
+import contextlib
 import random
 import secrets
 import time
@@ -29,6 +30,7 @@ from simulators.errors import DeliveryFailed
 from simulators.park import wall_ms
 
 _TICK_S = 0.05
+_LOOK_S = 1.0
 _MOST_WAITING = 96
 _MEMORY_BYTES = 32_000_000
 # Nothing of the courier's is live, but it has nobody to wait for: its window is all its own.
@@ -77,6 +79,7 @@ class Courier:
         )
         self.link = MqttLink(options, self)
         self._maybe_birth: Birth | None = None
+        self._is_leaving = False
 
     @property
     def epoch(self) -> str:
@@ -122,10 +125,15 @@ class Courier:
                 )
 
     async def pump(self) -> None:
-        """Send what may be sent, for ever."""
-        while True:
+        """Send what may be sent, until `leave`."""
+        while not self._is_leaving:
             await self._delivery.pump(self.link)
             await self._delivery.wait(_TICK_S)
+
+    def leave(self) -> None:
+        """Nothing more will come: `pump` is to end."""
+        self._is_leaving = True
+        self._delivery.wake()
 
     def link_up(self) -> None:
         """Say who the gateway is, if it is ours alone, and send."""
@@ -145,10 +153,9 @@ class Courier:
 
     async def _wait_for_ack(self) -> None:
         self._acknowledged.clear()
-        try:
-            await asyncio.wait_for(self._acknowledged.wait(), 1.0)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_S):
+                await self._acknowledged.wait()
 
     def _note_ack(self, received: Ack) -> None:
         now_s = time.monotonic()
@@ -176,8 +183,8 @@ async def courier(route: Route) -> AsyncIterator[Courier]:
     async with Outbox(settings, epoch=epoch, clock=clock) as outbox:
         one = Courier(route, outbox, epoch)
         async with one.link, asyncio.TaskGroup() as tasks:
-            pumping = tasks.create_task(one.pump(), name=f"pump of {route.gateway}")
+            tasks.create_task(one.pump(), name=f"pump of {route.gateway}")
             try:
                 yield one
             finally:
-                pumping.cancel()
+                one.leave()

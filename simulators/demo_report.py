@@ -7,6 +7,8 @@ from metering.status import EpochAccount
 from simulators.figures import ZoneFigures
 
 _NAME_WIDTH = 30
+# Said once, above the table.
+_SIMULATED = " (simulated)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _zone_table(outcome: Outcome) -> Iterator[str]:
     for zone, name in outcome.zones.items():
         found = outcome.figures.get(zone, ZoneFigures())
         yield (
-            f"{name[:_NAME_WIDTH]:<{_NAME_WIDTH}} {_number(found.use_kwh):>10} {_number(found.peak_kw):>9}"
+            f"{name.removesuffix(_SIMULATED)[:_NAME_WIDTH]:<{_NAME_WIDTH}} {_number(found.use_kwh):>10} {_number(found.peak_kw):>9}"
             f" {_number(found.water_m3):>9} {_number(found.power_kw):>8} {_number(found.flow_m3h, 2):>6}"
         )
 

@@ -99,6 +99,8 @@ def write_site(folder: Path, park: Path, *, broker_port: int, store_url: str) ->
         for bus in gateway["buses"].values():
             if "tcp" in bus:
                 bus["tcp"] = _free_address()
+            if "serial" in bus:
+                bus["serial"] = str(folder / bus["serial"])
         _write(site, name, gateway, broker_port)
     ingest = _read(park / "ingest.yaml")
     ingest["store"]["url"] = store_url

@@ -1,6 +1,7 @@
 """The gateways' last words: their retained statuses, asked of the broker."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 from edge.mqtt import LinkOptions, MqttLink, Received
@@ -46,8 +47,7 @@ async def read_statuses(
         subscriptions=tuple(topics.status(park, gateway) for gateway in gateways),
     )
     async with MqttLink(options, collector):
-        try:
-            await asyncio.wait_for(collector.complete.wait(), timeout_s)
-        except TimeoutError:
-            return collector.found
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await collector.complete.wait()
     return collector.found
