@@ -121,6 +121,7 @@ class Subscriber:
         self._clock_ms = clock_ms
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
+        self._complaint = ""
         self._maybe_client: paho.Client | None = None  # set by our thread, read by the loop
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{subscription.park}", daemon=True)
 
@@ -175,12 +176,18 @@ class Subscriber:
             )
             client.loop_forever()
         except (OSError, ValueError, ConfigError) as error:
-            _LOGGER.warning("no broker at %s:%d: %s", broker.host, broker.port, error)
+            self._complain(f"no broker at {broker.host}:{broker.port}: {error}")
         maybe_accepted, self._maybe_client = self._maybe_client, None
         if maybe_accepted is None:
             return False
         self._tell(self._told_link, False)
         return True
+
+    def _complain(self, text: str) -> None:
+        """Log why there is no connection, once per reason."""
+        if text != self._complaint:
+            _LOGGER.warning("%s: %s", self._subscription.park, text)
+        self._complaint = text
 
     def _prepared(self) -> paho.Client:
         subscription = self._subscription
@@ -210,9 +217,10 @@ class Subscriber:
         self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, _facts: object
     ) -> None:
         if code.is_failure:
-            _LOGGER.warning("the broker refuses us: %s", code)
+            self._complain(f"the broker refuses us: {code}")
             return
         self._maybe_client = client
+        self._complaint = ""
         client.subscribe([(one, SubscribeOptions(qos=1)) for one in self._subscription.filters])
 
     def _on_subscribe(
