@@ -5,7 +5,7 @@ at any time.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.line import Field
@@ -47,8 +47,24 @@ class Regrouping:
 class GroupStage:
     """Derives a park's groups and members by one edition of its description."""
 
-    def __init__(self, store: Store, park: Park, announced_by: Mapping[str, str | None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        park: Park,
+        announced_by: Mapping[str, str | None],
+        *,
+        go_on: Callable[[], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            store: Where both databases are.
+            park: The edition of the description to go by.
+            announced_by: The gateway that announced each meter first.
+            go_on: Called before each chunk; may raise to end the work there.
+        """
         self._store = store
+        self._go_on = go_on
         self._park = park
         self._derived = DerivedDatabase(store, park.id)
         self._sums = SumsOverTime(park)
@@ -65,6 +81,7 @@ class GroupStage:
         counts = Counts()
         for span in what.spans:
             for chunk in span.chunks(self._most_slots):
+                self._go_on()
                 counts += self._derive_chunk(chunk, what, now_ms)
         return counts
 

@@ -11,7 +11,7 @@ Nothing else is remembered, and nothing is kept outside the store.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.counters import HOLD_MS
@@ -50,12 +50,20 @@ class Cycle:
 class Rollup:
     """The rollup of one park; used by one thread at a time."""
 
-    def __init__(self, store: Store, park: Park) -> None:
+    def __init__(self, store: Store, park: Park, *, go_on: Callable[[], None] = lambda: None) -> None:
+        """Begin; nothing is read before the first cycle.
+
+        Args:
+            store: Where the park's databases are.
+            park: Its description.
+            go_on: Called between pieces of long work; may raise to end a cycle there, which loses nothing.
+        """
         self._store = store
+        self._go_on = go_on
         self.park = park
         self._raw = RawDatabase(store, park)
         self._derived = DerivedDatabase(store, park.id)
-        self._meters = MeterStage(store, park)
+        self._meters = MeterStage(store, park, go_on=go_on)
         self._late: LateBook | None = None
         self._looked_at_ms = 0
         self._first_ms: Mapping[str, int] = {}
@@ -197,7 +205,7 @@ class Rollup:
 
     def _group_stage(self) -> GroupStage:
         announced_by = {meter: one.gateway for meter, one in self._meters.facts.items()}
-        return GroupStage(self._store, self.park, announced_by)
+        return GroupStage(self._store, self.park, announced_by, go_on=self._go_on)
 
     def _note_edition(self, now_ms: int) -> None:
         line = encode_point(

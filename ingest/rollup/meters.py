@@ -5,7 +5,7 @@ once a read bounds each of its counters, or its grace is over; it waits otherwis
 What is computed is a function of the raw readings alone, so a span may be computed again at any time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ingest.counters import LOOK_BACK_MS, Course, unwrap
@@ -67,8 +67,16 @@ class _Rolled:
 class MeterStage:
     """Computes and publishes the slots of a park's meters."""
 
-    def __init__(self, store: Store, park: Park) -> None:
+    def __init__(self, store: Store, park: Park, *, go_on: Callable[[], None]) -> None:
+        """Begin.
+
+        Args:
+            store: Where both databases are.
+            park: Whose meters.
+            go_on: Called before each batch; may raise to end the work there.
+        """
         self._store = store
+        self._go_on = go_on
         self._park = park.id
         self._raw = RawDatabase(store, park)
         self._derived = DerivedDatabase(store, park.id)
@@ -91,6 +99,7 @@ class MeterStage:
         """Compute and publish; gives the spans that were computed, and what changed."""
         counts, spans = Counts(), []
         for batch in self._batches(works):
+            self._go_on()
             rolled = self._roll_batch(batch, now_ms)
             counts += self._publish(rolled, reason, now_ms)
             spans += [one.span for _, one in rolled]

@@ -7,6 +7,7 @@ that becomes faulty is reported, and the last good one goes on.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ _LOGGER = logging.getLogger(__name__)
 
 #: Facts of meters for the live figures are read this often.
 _FACTS_EVERY_MS = 60_000
+
+
+class _Stopped(Exception):
+    """The process was told to stop in the middle of long work."""
 
 
 @dataclass(slots=True)
@@ -128,7 +133,8 @@ class Service:
         dice: Callable[[], float],
     ) -> None:
         self._store = store
-        self._rollup = Rollup(store, park)
+        self._is_stopping = threading.Event()
+        self._rollup = Rollup(store, park, go_on=self._go_on)
         self._folder = folder
         self._clock_ms = clock_ms
         self._dice = dice
@@ -140,8 +146,18 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(stop), name="stop")
             tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
             tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Tell the working thread, too."""
+        await stop.wait()
+        self._is_stopping.set()
+
+    def _go_on(self) -> None:
+        if self._is_stopping.is_set():
+            raise _Stopped
 
     async def _repeat(self, what: str, step: Callable[[int], None], stop: asyncio.Event) -> None:
         """Take a step at each whole 10 s; one that takes longer misses the instants meanwhile."""
@@ -149,6 +165,8 @@ class Service:
         while not stop.is_set():
             try:
                 await asyncio.to_thread(step, self._clock_ms())
+            except _Stopped:
+                return
             except StoreError as error:
                 self._note(what, error)
                 wait_s = pause_s(attempt, self._dice())

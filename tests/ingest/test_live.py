@@ -1,0 +1,90 @@
+"""Live figures: by the formula of zone use, from fresh values alone."""
+
+from pathlib import Path
+
+import pytest
+
+from ingest.live import LiveFigures, Newest, figure, fresh_ms
+from ingest.rollup.facts import Counting, read_facts
+from metering.quantities import Medium
+from metering.series import SLOT_MS
+from simulators.servers import Influx
+from tests.peers.small_park import T0, SmallPark, small_park
+
+FACTS = {"a": Counting(poll_ms=10_000), "b": Counting(poll_ms=60_000)}
+
+
+@pytest.mark.parametrize(("poll_ms", "expected"), [(1000, 30_000), (10_000, 30_000), (60_000, 120_000)])
+def test_a_value_is_fresh_for_two_polls_but_at_least_half_a_minute(poll_ms: int, expected: int) -> None:
+    assert fresh_ms(Counting(poll_ms=poll_ms)) == expected
+
+
+@pytest.mark.parametrize(
+    ("a_age_ms", "b_age_ms", "expected"),
+    [
+        (0, 0, (300.0, 1.0)),
+        (30_000, 120_000, (300.0, 1.0)),
+        (30_001, 0, (-200.0, 0.5)),
+        (0, 120_001, (500.0, 0.5)),
+        (30_001, 120_001, (None, 0.0)),
+    ],
+)
+def test_stale_values_do_not_count(
+    a_age_ms: int, b_age_ms: int, expected: tuple[float | None, float]
+) -> None:
+    newest = {"a": Newest(1_000_000 - a_age_ms, 500.0), "b": Newest(1_000_000 - b_age_ms, 200.0)}
+
+    assert figure({"a": 1, "b": -1}, newest, FACTS, 1_000_000) == expected
+
+
+def test_a_meter_that_never_spoke_is_expected_all_the_same() -> None:
+    assert figure({"a": 1, "b": 1}, {"a": Newest(0, 5.0)}, FACTS, 0) == (5.0, 0.5)
+
+
+@pytest.fixture
+def park(tmp_path: Path, shared_influx: Influx) -> SmallPark:
+    return small_park(tmp_path, shared_influx)
+
+
+def live(park: SmallPark, **tags: str) -> dict[str, float]:
+    """Give the fields of the only live point of a group."""
+    (point,) = park.points("group_live", **tags).values()
+    return {name: value for name, value in point.items() if name.startswith(("power", "flow"))}
+
+
+@pytest.mark.servers
+def test_live_figures_of_a_park(park: SmallPark) -> None:
+    for meter in ("main", "pv", "press"):
+        park.announce(meter, Medium.ELECTRICITY, poll_s=10)
+    park.announce("well", Medium.WATER, poll_s=10)
+    now_ms = 5 * SLOT_MS
+    for meter, power in (("main", 3000.0), ("pv", -2000.0), ("press", 1200.0)):
+        rows = [(now_ms - 15_000, {"active_power_w": 9e9}), (now_ms - 5000, {"active_power_w": power})]
+        park.write("electricity", meter, rows)
+    park.write("electricity", "main", [(now_ms + 1, {"active_power_w": 1.0})])
+    park.write("water", "well", [(now_ms - 31_000, {"flow_m3h": 4.0})])
+
+    groups = LiveFigures(park.store, park.park).write(read_facts(park.store, park.name), T0 + now_ms)
+
+    assert groups == 4
+    assert live(park, group="north") == {"power": 3000 - 1200 + 2000, "power_coverage": 1}
+    assert live(park, group="mill") == {"power": 1200, "power_coverage": 1}
+    assert live(park, group="south") == {"power": 1200, "power_coverage": 1, "flow_coverage": 0}
+    assert live(park, level="park") == {"power": 5000, "power_coverage": 1, "flow_coverage": 0}
+
+
+@pytest.mark.servers
+def test_relations_are_those_of_the_moment(park: SmallPark) -> None:
+    park.announce("press", Medium.ELECTRICITY, poll_s=10)
+    moves = "[{zone: south, valid_to: '2026-03-01T02:00'}, {zone: north, valid_from: '2026-03-01T02:00'}]"
+    figures = LiveFigures(park.store, park.edit(press=moves))
+    facts = read_facts(park.store, park.name)
+    for at_ms in (4 * SLOT_MS - 10_000, 4 * SLOT_MS):
+        park.write("electricity", "press", [(at_ms, {"active_power_w": 700.0})])
+        figures.write(facts, T0 + at_ms)
+
+    assert [
+        point["power"] for point in park.points("group_live", group="south").values() if "power" in point
+    ] == [700]
+    north = list(park.points("group_live", group="north").values())
+    assert [point.get("power") for point in north] == [-700, None]
