@@ -36,7 +36,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge.config import BusConfig, Serial
 from edge.errors import ExceptionCode, GarbledAnswer, LineDown, MeterRefused, NoAnswer
-from edge.framing import Frame, Framing, Request, rtu_frames, tcp_frames
+from edge.framing import Frame, Framing, Request, is_under_way, rtu_frames, tcp_frames
 from edge.plan import Block, Line
 from edge.profile import Function
 
@@ -57,10 +57,6 @@ _REQUEST_BYTES = 8
 _ANSWER_BYTES = 5
 
 
-def _ignore(_unit: int) -> None:
-    """Take no notice of a late answer."""
-
-
 class Bus:
     """A line and who is asked on it.
 
@@ -69,7 +65,7 @@ class Bus:
         on_late: Called with the unit whenever an answer comes that nobody waits for any more.
     """
 
-    def __init__(self, config: BusConfig, *, on_late: Callable[[int], None] = _ignore) -> None:
+    def __init__(self, config: BusConfig, *, on_late: Callable[[int], None] = lambda _unit: None) -> None:
         self._config = config
         self._line: Line = config.line
         self._on_late = on_late
@@ -257,15 +253,19 @@ class Bus:
             # The last byte leaves the wire this much later.
             self._active_at_s += len(data) * self._line.char_s
             return data
+        self._garbage_bytes = len(data)
+        asked = self._maybe_asked
+        if asked is not None and self._config.is_rtu and is_under_way(data, asked):
+            return b""
         strays: list[Frame] = []
         for frame in self._framing(data):
-            if self._maybe_asked is not None and frame.answers(self._maybe_asked):
+            if asked is not None and frame.answers(asked):
                 self._maybe_asked = None
                 self._count(strays)
                 return frame.raw
-            if self._maybe_asked is None or not frame.is_rival(self._maybe_asked):
+            if asked is None or not frame.is_rival(asked):
                 strays.append(frame)
-        self._garbage_bytes = len(data) - sum(len(frame.raw) for frame in strays)
+        self._garbage_bytes -= sum(len(frame.raw) for frame in strays)
         self._count(strays)
         return b""
 

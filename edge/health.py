@@ -33,6 +33,10 @@ class DeviceState(StrEnum):
     UNUSABLE = "unusable"
 
 
+# One that was not asked yet may well answer.
+_NOT_SILENT = (DeviceState.GOOD, DeviceState.WAITING)
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Totals of one device since the start.
@@ -174,7 +178,7 @@ class Health:
             "exceptions": total.exceptions,
             "late_answers": total.late_answers,
             "line_failures": sum(bus.failures for bus in now.buses),
-            "meters_silent": sum(len(d.meters) for d in now.devices if d.state is not DeviceState.GOOD),
+            "meters_silent": sum(len(d.meters) for d in now.devices if d.state not in _NOT_SILENT),
         }
 
     def set_bus(self, bus: str, state: BusState, detail: str = "") -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.framing import Frame, Request, crc, rtu_frames, tcp_frames
+from edge.framing import Frame, Request, crc, is_under_way, rtu_frames, tcp_frames
 from edge.plan import Block
 from edge.profile import Function
 from tests.peers.modbus_meters import checksum
@@ -53,6 +53,12 @@ def test_a_refusal_is_an_answer() -> None:
     assert frame.answers(Request(1, BLOCK))
     (frame,) = tcp_frames(tcp(9, 1, 0x83, b"\2"))
     assert frame.answers(Request(1, Block(Function.HOLDING, 0, 2), 9))
+
+
+def test_an_answer_is_under_way_until_it_is_whole() -> None:
+    found = [is_under_way(VOLTS_1[:size], Request(1, BLOCK)) for size in range(len(VOLTS_1) + 1)]
+    assert found == [False] * 3 + [True] * (len(VOLTS_1) - 3) + [False]
+    assert not is_under_way(VOLTS_1[:5], Request(2, BLOCK))
 
 
 @given(st.binary(max_size=300))
