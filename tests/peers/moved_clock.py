@@ -12,7 +12,7 @@ from edge.errors import BusError, LineDown, MeterRefused, NoAnswer
 from edge.plan import Block, block_time_s
 
 
-class Ended(Exception):  # noqa: N818 - not an error
+class Ended(Exception):
     """The test's time is over."""
 
 
