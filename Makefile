@@ -13,12 +13,20 @@ help: ## Show this list
 $(READY): pyproject.toml scripts/setup.sh
 	@PYTHON=$(PYTHON) scripts/setup.sh $(VENV)
 
+# grafana-client apart from the rest: docs/decisions/0005
+.venv-grafana/ready: $(READY) pyproject.toml
+	@echo "setup: a second environment for grafana-client in .venv-grafana"
+	@[ -x .venv-grafana/bin/python ] || $(PYTHON) -m venv .venv-grafana
+	@URLLIB3_NO_OVERRIDE=1 .venv-grafana/bin/python -m pip install -q --disable-pip-version-check \
+		--no-binary urllib3-future -e '.[dashboards,grafana]'
+	@touch $@
+
 setup: $(READY) ## Install what is missing: Debian packages, and a Python environment in .venv
 
 demo: $(READY) ## Run the whole chain on simulated meters (FOR=60 seconds of live running, DAYS=60 of history)
 	@$(BIN)/zonewise-sim demo $(if $(FOR),--for $(FOR)) $(if $(DAYS),--days $(DAYS))
 
-test: check ## Set up and run all tests, on real servers
+test: .venv-grafana/ready check ## Set up and run all tests, on real servers
 	@$(BIN)/pytest tests -m "servers or slow" $(PYTEST_ARGS)
 
 check: $(READY) ## Lint, types, import contracts and the fast tests

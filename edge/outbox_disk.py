@@ -11,6 +11,7 @@ Contract and invariants:
 `edge.outbox_sql` has the layout and the statements.
 """
 
+import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass, replace
@@ -196,12 +197,11 @@ class OutboxDisk:
         with outbox_sql.translated():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self._path, isolation_level=None, timeout=1.0)
-            try:
+            with contextlib.ExitStack() as on_failure:
+                on_failure.callback(connection.close)
                 outbox_sql.prepare(connection)
                 opened = self._load(connection)
-            except BaseException:
-                connection.close()
-                raise
+                on_failure.pop_all()
         self._maybe_connection = connection
         return opened
 
