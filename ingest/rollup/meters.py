@@ -19,7 +19,7 @@ from ingest.rollup.spans import Span, maybe_span, merged
 from ingest.store import Store
 from metering.park import Park
 from metering.quantities import Medium
-from metering.series import METER_15M, SLOT_MS, coverage_field, quality_field
+from metering.series import LATE_AFTER_MS, METER_15M, SLOT_MS, coverage_field, quality_field
 
 #: Rows that a query may be expected to give; bounds memory.
 _MOST_ROWS = 200_000
@@ -93,7 +93,8 @@ class MeterStage:
         for meter, one in self._derived.published().items():
             whole_ms = max(one.whole_ms or 0, (one.partly_ms or 0) - _DAY_MS)
             back_ms = self._counting(meter).return_ms
-            self.progress[meter] = Progress(one.last_ms + SLOT_MS, floor_slot(max(0, whole_ms - back_ms)))
+            resume_ms = floor_slot(max(SLOT_MS, whole_ms - back_ms)) - SLOT_MS
+            self.progress[meter] = Progress(one.last_ms + SLOT_MS, resume_ms)
 
     def roll(self, works: Sequence[Work], *, reason: str, now_ms: int) -> tuple[list[Span], Counts]:
         """Compute and publish; gives the spans that were computed, and what changed."""
@@ -188,7 +189,7 @@ class MeterStage:
             slot_ms: _fields({name: found[i] for name, found in values.items()})
             for i, slot_ms in enumerate(span.slots)
         }
-        resume_ms = _resume_ms(list(courses.values()), latest_ms, counting.return_ms)
+        resume_ms = _resume_ms(list(courses.values()), latest_ms, counting.return_ms, now_ms)
         return _Rolled(span, points, Progress(span.stop_ms, resume_ms, latest_ms))
 
     def _due_span(
@@ -197,7 +198,8 @@ class MeterStage:
         """Give the slots that have begun to be counted and are not waiting for a read."""
         maybe_progress = self.progress.get(work.meter)
         start_ms, stop_ms = work.span.start_ms, work.span.stop_ms
-        is_idle = maybe_progress is not None and latest_ms == maybe_progress.latest_ms
+        is_silent = latest_ms < floor_slot(now_ms) - 2 * SLOT_MS
+        is_idle = is_silent and maybe_progress is not None and latest_ms == maybe_progress.latest_ms
         if is_idle and work.idle_start_ms is not None:
             start_ms = work.idle_start_ms
         begun_ms = min(course.times_ms[0] for course in courses.values())
@@ -241,15 +243,17 @@ def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
     return fields
 
 
-def _resume_ms(courses: Sequence[Course], latest_ms: int, return_ms: int) -> int:
-    """Give the start of the first slot that a later read may change.
+def _resume_ms(courses: Sequence[Course], latest_ms: int, return_ms: int, now_ms: int) -> int:
+    """Give the start of the first slot that a later read may change without a notice of being late.
 
-    A read is judged for good once there are reads from beyond the return time after it. A counter that has
-    not been read for a day while others of its meter were does not hold the others back.
+    A read is judged for good once there are reads from beyond the return time after it; rows from before the
+    last whole slot do not come any more without a notice. A counter that has not been read for a day while
+    others of its meter were does not hold the others back.
     """
     resume_ms = latest_ms
+    noticed_ms = floor_slot(now_ms - LATE_AFTER_MS)
     for course in courses:
-        settled_ms = course.times_ms[-1] - return_ms
+        settled_ms = min(course.times_ms[-1] - return_ms, noticed_ms - 1)
         final = [time_ms for time_ms in course.times_ms if time_ms <= settled_ms]
         resume_ms = min(resume_ms, final[-1] if final else course.times_ms[0])
     return floor_slot(max(resume_ms, latest_ms - _DAY_MS) if len(courses) > 1 else resume_ms)

@@ -209,6 +209,22 @@ def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, s
         )
 
 
+def test_rows_that_come_out_of_order_but_in_time_leave_no_notice_and_are_found(park: SmallPark) -> None:
+    main_alone(park, [*range(29), *range(45, 47)])
+    running = Rollup(park.store, park.park)
+    running.cycle(T0 + 45 * MINUTE + 10_000)
+    assert park.values(IMPORT, meter="main") == dict.fromkeys(range(3), 150)
+
+    # The backlog of the third slot, up to 15 min old, within a minute after its end: not late.
+    park.write("electricity", "main", [(30 * MINUTE + 1000, {IMPORT: 10_400.0})])
+    park.write("electricity", "main", climbing(range(47, 61), per_minute=10))
+    running.cycle(T0 + HOUR)
+
+    values = park.values(IMPORT, meter="main")
+    assert sum(value or 0 for value in values.values()) == 600
+    assert (values[0], values[1]) == (150, 249)
+
+
 def test_doing_it_again_changes_nothing(park: SmallPark) -> None:
     main_alone(park, range(181))
     park.notice("main", from_ms=0, to_ms=HOUR, at_ms=3 * HOUR)
