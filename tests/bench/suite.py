@@ -9,6 +9,7 @@ from tests.bench import (
     mute_meters,
     outage,
     outbox_speed,
+    rollup_cost,
 )
 from tests.bench.figure import Bench, Unmeasured
 
@@ -21,6 +22,7 @@ SUITE: tuple[Bench, ...] = (
     ingest_rate.BENCH,
     live.BENCH,
     outage.BENCH,
+    rollup_cost.BENCH,
 )
 
 #: What DESIGN 8 asks for beyond this stage.
