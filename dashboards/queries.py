@@ -103,8 +103,20 @@ def highest_slots(field: GroupField, count: int, *, where: str) -> str:
 
 
 def base_load(field: GroupField, *, where: str, timezone: str) -> str:
-    """Power (W) that is exceeded 95 % of each day."""
-    return _daily(f'percentile("{field}", 5) * {SLOTS_PER_HOUR}', field, where, timezone)
+    """Mean power (W) of the quietest hour of each day.
+
+    Not a percentile: InfluxDB 1.6.7 ends a series at the first window in which `percentile` has too few values,
+    such as the first hours of a park.
+    """
+    hours = _select(
+        f'mean("{field}") * {SLOTS_PER_HOUR} AS "power"',
+        series.GROUP_15M,
+        f"{where} AND {_good_for_peaks(field)}",
+        'time(1h), "group" fill(none)',
+    )
+    return (
+        f'SELECT min("power") FROM ({hours}) WHERE $timeFilter GROUP BY time(1d), "group" {_local(timezone)}'
+    )
 
 
 def lowest_flow(field: GroupField, *, where: str, timezone: str) -> str:

@@ -42,7 +42,8 @@ def instants(now: datetime, span: timedelta, step: timedelta) -> Iterator[int]:
 
 
 def rollup_lines(park: str, now: datetime) -> Iterator[bytes]:
-    for at in instants(now, timedelta(days=DAYS), timedelta(minutes=15)):
+    # From 23:30 local time on: a first day of two quarter-hours, as a park's first day may be.
+    for at in instants(now, timedelta(days=DAYS, hours=14, minutes=30), timedelta(minutes=15)):
         yield from slot_lines(park, at)
     for at in instants(now, timedelta(hours=1), timedelta(seconds=10)):
         for zone in ZONES:
