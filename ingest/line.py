@@ -12,6 +12,7 @@ Source: InfluxDB 1.8 and 2.7 documentation, "Line protocol reference"; tried on 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import orjson
 
@@ -23,6 +24,8 @@ Field = float | int | str
 _IN_NAME = str.maketrans({",": r"\,", " ": r"\ "})
 _IN_KEY = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
 _IN_TEXT = str.maketrans({'"': r"\"", "\\": r"\\"})
+
+_REMEMBERED = 8192
 
 #: Integer fields have 64 bits.
 _INTEGER_LIMIT = 2**63
@@ -37,15 +40,24 @@ def encode_point(
         ValueError: for a point without fields, an empty name, NaN, or what cannot be written at all.
         TypeError: for a boolean: flags are 0 or 1, which panels can add up.
     """
-    head = _escaped(measurement, _IN_NAME) + "".join(
-        f",{_escaped(key, _IN_KEY)}={_escaped(value, _IN_KEY)}" for key, value in tags
-    )
+    head = _as_name(measurement) + "".join(f",{_as_key(key)}={_as_key(value)}" for key, value in tags)
     written = ",".join(
-        f"{_escaped(key, _IN_KEY)}={_field(key, value)}" for key, value in fields.items() if value is not None
+        f"{_as_key(key)}={_field(key, value)}" for key, value in fields.items() if value is not None
     )
     if not written:
         raise ValueError(f"point of {measurement!r} has no field")
     return f"{head} {written} {time_ms}".encode()
+
+
+# Names, ids and field keys are few and come again and again; remembering them halves the cost of a point.
+@lru_cache(maxsize=_REMEMBERED)
+def _as_name(name: str) -> str:
+    return _escaped(name, _IN_NAME)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _as_key(name: str) -> str:
+    return _escaped(name, _IN_KEY)
 
 
 def _escaped(name: str, table: Mapping[int, str]) -> str:
@@ -84,8 +96,8 @@ class RowEncoder:
 
     def __init__(self, medium: str, park: str, quantities: Sequence[str]) -> None:
         self.quantities = tuple(quantities)
-        self._keys = tuple(_escaped(name, _IN_KEY).encode() for name in quantities)
-        measurement, park_value = _escaped(medium, _IN_NAME), _escaped(park, _IN_KEY)
+        self._keys = tuple(_as_key(name).encode() for name in quantities)
+        measurement, park_value = _as_name(medium), _as_key(park)
         self._head = _template(f"{measurement},meter=", b"%b", f",park={park_value} {QUALITY}=", b"%di")
         columns = (part for key in self._keys for part in (f",{key.decode()}=", b"%b"))
         self._line = self._head + _template(*columns) + b" %d"
