@@ -105,8 +105,8 @@ def highest_slots(field: GroupField, count: int, *, where: str) -> str:
 def base_load(field: GroupField, *, where: str, timezone: str) -> str:
     """Mean power (W) of the quietest hour of each day.
 
-    Not a percentile: InfluxDB 1.6.7 ends a series at the first window in which `percentile` has too few values,
-    such as the first hours of a park.
+    Not a percentile: InfluxDB 1.6.7 ends a series at the first window in which `percentile` has too few
+    values, such as the first hours of a park.
     """
     hours = _select(
         f'mean("{field}") * {SLOTS_PER_HOUR} AS "power"',

@@ -42,7 +42,7 @@ def instants(now: datetime, span: timedelta, step: timedelta) -> Iterator[int]:
 
 
 def rollup_lines(park: str, now: datetime) -> Iterator[bytes]:
-    # From 23:30 local time on: a first day of two quarter-hours, as a park's first day may be.
+    # From shortly before local midnight on: a park's first day may have few quarter-hours.
     for at in instants(now, timedelta(days=DAYS, hours=14, minutes=30), timedelta(minutes=15)):
         yield from slot_lines(park, at)
     for at in instants(now, timedelta(hours=1), timedelta(seconds=10)):
