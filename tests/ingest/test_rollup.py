@@ -198,7 +198,7 @@ def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, s
     running = Rollup(live.store, live.park)
     for before, after in zip([0, *range(0, 5 * HOUR, MINUTE)], range(0, 5 * HOUR + 1, MINUTE), strict=True):
         live.write("electricity", "main", [row for row in rows if before <= row[0] < after])
-        running.cycle(T0 + after)
+        running.cycle(T0 + after + 20_000)
     at_once.write("electricity", "main", [row for row in rows if row[0] < 5 * HOUR])
     at_once.once(5 * HOUR)
 
@@ -212,13 +212,13 @@ def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, s
 def test_rows_that_come_out_of_order_but_in_time_leave_no_notice_and_are_found(park: SmallPark) -> None:
     main_alone(park, [*range(29), *range(45, 47)])
     running = Rollup(park.store, park.park)
-    running.cycle(T0 + 45 * MINUTE + 10_000)
+    running.cycle(T0 + 45 * MINUTE + 20_000)
     assert park.values(IMPORT, meter="main") == dict.fromkeys(range(3), 150)
 
     # The backlog of the third slot, up to 15 min old, within a minute after its end: not late.
     park.write("electricity", "main", [(30 * MINUTE + 1000, {IMPORT: 10_400.0})])
     park.write("electricity", "main", climbing(range(47, 61), per_minute=10))
-    running.cycle(T0 + HOUR)
+    running.cycle(T0 + HOUR + 20_000)
 
     values = park.values(IMPORT, meter="main")
     assert sum(value or 0 for value in values.values()) == 600
@@ -241,12 +241,12 @@ def test_a_park_edit_with_a_past_date_moves_the_past(park: SmallPark) -> None:
         park.announce(meter, Medium.ELECTRICITY, IMPORT)
         park.write("electricity", meter, climbing(range(121), per_minute=10))
     running = Rollup(park.store, park.park)
-    running.cycle(T0 + 2 * HOUR)
+    running.cycle(T0 + 2 * HOUR + 20_000)
     assert park.values("electricity_use_wh", "group_15m", group="south")[5] == 150
 
     moved = "[{zone: south, valid_to: '2026-03-01T02:00'}, {zone: north, valid_from: '2026-03-01T02:00'}]"
     running.change_park(park.edit(press=moved))
-    running.cycle(T0 + 2 * HOUR + 10_000)
+    running.cycle(T0 + 2 * HOUR + 30_000)
 
     assert park.values("electricity_use_wh", "group_15m", group="south") == dict.fromkeys(range(4), 150)
     assert park.values("electricity_use_wh", "group_15m", group="north") == {
@@ -344,8 +344,8 @@ def test_missing_databases_are_said_and_survived(tmp_path: Path, shared_influx: 
     rollup = Rollup(nowhere.store, nowhere.park)
 
     with pytest.raises(StoreDenied):
-        rollup.cycle(T0 + HOUR)
+        rollup.cycle(T0 + HOUR + 20_000)
     nowhere.store.ensure(raw_database(nowhere.name))
     main_alone(nowhere, range(61))
 
-    assert rollup.cycle(T0 + HOUR).meters.written == 4
+    assert rollup.cycle(T0 + HOUR + 20_000).meters.written == 4

@@ -117,7 +117,7 @@ def service(park: SmallPark, parks: Path) -> Service:
         park.store,
         park.park,
         ParkFolder(parks, park.name),
-        clock_ms=lambda: T0 + HOUR,
+        clock_ms=lambda: T0 + HOUR + 20_000,
         dice=lambda: 0.0,
     )
 
@@ -154,12 +154,12 @@ async def test_a_faulty_edit_is_reported_and_the_last_good_park_goes_on(
     good = path.read_text(encoding="utf-8")
 
     path.write_text(good.replace("place: north", "place: nort"), encoding="utf-8")
-    running._cycle(T0 + HOUR)
+    running._cycle(T0 + HOUR + 20_000)
     assert not running.health.is_good
     assert park.points("group_15m", group="north")
 
     path.write_text(good.replace("place: north", "place: south"), encoding="utf-8")
-    running._cycle(T0 + HOUR + 10_000)
+    running._cycle(T0 + HOUR + 30_000)
     assert running.health.is_good
     assert park.points("group_15m", group="north") == {}
 
