@@ -101,8 +101,9 @@ def _zone_table(outcome: Outcome) -> Iterator[str]:
     yield f"{'zone':<{_NAME_WIDTH}} {'use kWh':>10} {'peak kW':>9} {'water m3':>9} {'now kW':>8} {'m3/h':>6}"
     for zone, name in outcome.zones.items():
         found = outcome.figures.get(zone, ZoneFigures())
+        shown = name.removesuffix(_SIMULATED)[:_NAME_WIDTH]
         yield (
-            f"{name.removesuffix(_SIMULATED)[:_NAME_WIDTH]:<{_NAME_WIDTH}} {_number(found.use_kwh):>10} {_number(found.peak_kw):>9}"
+            f"{shown:<{_NAME_WIDTH}} {_number(found.use_kwh):>10} {_number(found.peak_kw):>9}"
             f" {_number(found.water_m3):>9} {_number(found.power_kw):>8} {_number(found.flow_m3h, 2):>6}"
         )
 

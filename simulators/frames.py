@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
-from simulators.image import ExceptionCode, Request
+from simulators.image import Request
 
 RTU_REQUEST_BYTES = 8
 _RTU = Struct(">BBHH")
@@ -35,7 +35,7 @@ def answer_pdu(request: Request, data: bytes) -> bytes:
     return bytes((request.function, len(data))) + data
 
 
-def exception_pdu(request: Request, code: ExceptionCode) -> bytes:
+def exception_pdu(request: Request, code: int) -> bytes:
     """Give an answer that refuses."""
     return bytes((request.function | _EXCEPTION_BIT, code))
 

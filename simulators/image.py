@@ -188,16 +188,24 @@ class Image:
             raise Refused(ExceptionCode.ILLEGAL_ADDRESS)
 
     def _find_spans(self) -> dict[int, list[tuple[int, int]]]:
-        """Give what may be asked, per function: each fixed value, and the span of the quantities."""
-        spans: dict[int, list[tuple[int, int]]] = {}
-        for register in self._fixed:
-            spans.setdefault(register.function, []).append((register.address, register.end))
+        """Give what may be asked, per function: the fixed values, and the span of the quantities."""
+        found = [(r.function, r.address, r.end) for r in self._fixed]
         for function in {cell.spec.register.function for cell in self._cells}:
             mine = [c.spec.register for c in self._cells if c.spec.register.function == function]
             mine += [scale.register for scale in _scales(self.profile) if scale.register.function == function]
-            span = min(r.address for r in mine), max(r.end for r in mine)
-            spans.setdefault(function, []).append(span)
+            found.append((function, min(r.address for r in mine), max(r.end for r in mine)))
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for function, first, last in sorted(found):
+            _add_span(spans.setdefault(function, []), first, last)
         return spans
+
+
+def _add_span(spans: list[tuple[int, int]], first: int, last: int) -> None:
+    """Add a span to ascending ones, as one with the last where they meet."""
+    if spans and first <= spans[-1][1]:
+        spans[-1] = (spans[-1][0], max(last, spans[-1][1]))
+    else:
+        spans.append((first, last))
 
 
 def _put(data: bytearray, request: Request, register: Register, found: bytes) -> None:

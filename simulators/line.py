@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from simulators.answer_log import AnswerLog
 from simulators.faults import FaultKind, Faults
 from simulators.frames import answer_pdu, exception_pdu
-from simulators.image import ExceptionCode, Image, Refused, Request
+from simulators.image import Image, Refused, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Line:
         now_ms = self._around.wall_ms()
         maybe_ordered = self._around.faults.maybe(FaultKind.EXCEPTION, *targets)
         if maybe_ordered is not None:
-            return self._refuse(request, ExceptionCode(int(maybe_ordered.value)), now_ms, delay_s)
+            return self._refuse(request, int(maybe_ordered.value), now_ms, delay_s)
         try:
             shown = device.read(request, now_ms)
         except Refused as refused:
@@ -87,6 +87,6 @@ class Line:
         self._around.log.write(now_ms, self.name, request, outcome="answered", values=shown.values)
         return Answer(request.unit, answer_pdu(request, shown.data), delay_s)
 
-    def _refuse(self, request: Request, code: ExceptionCode, now_ms: int, delay_s: float) -> Answer:
-        self._around.log.write(now_ms, self.name, request, outcome=code.name.lower(), values={})
+    def _refuse(self, request: Request, code: int, now_ms: int, delay_s: float) -> Answer:
+        self._around.log.write(now_ms, self.name, request, outcome=f"exception {code}", values={})
         return Answer(request.unit, exception_pdu(request, code), delay_s)

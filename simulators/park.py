@@ -23,6 +23,8 @@ from simulators.shapes import Calendar
 from simulators.tcp_line import TCP_ANSWER_S, rtu_over_tcp_line, tcp_line
 from simulators.wires import BusEntry, GatewayWires, Wires
 
+_HIGHEST_CODE = 255
+
 
 @dataclass(frozen=True, slots=True)
 class ParkOptions:
@@ -87,6 +89,8 @@ class Park:
             raise OrderRefused(f"no {what} {order.target!r}; there are {', '.join(sorted(known))}")
         if order.kind is FaultKind.WRONG_CRC and self._is_on_tcp(order.target):
             raise OrderRefused(f"{order.target} is on Modbus TCP, which has no CRC to be wrong")
+        if order.kind is FaultKind.EXCEPTION and not 1 <= (order.value or 1) <= _HIGHEST_CODE:
+            raise OrderRefused(f"{order.value:g} is no exception code; they are 1 to {_HIGHEST_CODE}")
         if order.kind is FaultKind.RESET:
             self.meters[order.target].reset(wall_ms())
             return f"{order.target}: counters begin at 0 again"

@@ -5,6 +5,7 @@ another baud rate hears nothing, as on a real line; parity and stop bits cannot 
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import select
@@ -92,8 +93,12 @@ async def _maybe_read(master: int) -> bytes:
     readable = asyncio.Event()
     loop.add_reader(master, readable.set)
     try:
-        await readable.wait()
-        return os.read(master, _CHUNK)
+        while True:
+            await readable.wait()
+            readable.clear()
+            # Also woken when the port is opened: then there is nothing to read yet.
+            with contextlib.suppress(BlockingIOError):
+                return os.read(master, _CHUNK)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
