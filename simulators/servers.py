@@ -99,7 +99,8 @@ class Server(ABC):
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not self._answers():
+        # Running first: what answers on the port might be somebody else.
+        while not (self.is_running and self._answers()):
             if not self.is_running or time.monotonic() > deadline:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
                 self.kill()
