@@ -20,6 +20,8 @@ PATH=$PATH:/usr/sbin:/sbin
 missing=()
 command -v mosquitto >/dev/null || missing+=(mosquitto)
 command -v influxd >/dev/null || missing+=(influxdb)
+# influxd needs the system's zone database for days in local time (tz() in InfluxQL).
+[ -e /usr/share/zoneinfo/Europe/Ljubljana ] || missing+=(tzdata)
 command -v "$python" >/dev/null || missing+=(python3)
 # Debian splits venv off; where Python is not Debian's, it has its own.
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
