@@ -5,6 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
+# Files of root in a user's clone would stop the user's next run.
+ifneq ($(filter-out root,$(SUDO_USER)),)
+ifeq ($(shell id -u),0)
+$(error run 'make' without sudo: it asks for it only where a Debian package is missing)
+endif
+endif
+
 .DEFAULT_GOAL := help
 
 help: ## Show this list

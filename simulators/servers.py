@@ -8,6 +8,7 @@ crashed.
 import ctypes
 import getpass
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,14 +28,35 @@ _HOST = "127.0.0.1"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0
 _PR_SET_PDEATHSIG = 1
+_PORTS = range(20_000, 32_000)
+_PORT_TRIES = 100
 _ALSO_LOOK_IN = "/usr/sbin:/sbin"  # Debian keeps daemons out of a user's PATH
 
 
 def free_port() -> int:
-    """Give a loopback port that is free now."""
+    """Give a loopback port that is free now.
+
+    The kernel gives outgoing connections ports from 32768 up (ip_local_port_range); one from below is still free
+    when the server takes it, however busy the machine.
+
+    Raises:
+        ServerError: when none of many tried is free.
+    """
+    for port in random.sample(_PORTS, _PORT_TRIES):
+        with socket.socket() as probe:
+            if probe.connect_ex((_HOST, port)) != 0 and _can_bind(port):
+                return port
+    raise ServerError("no free port on loopback")
+
+
+def _can_bind(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def maybe_program(name: str) -> str | None:
