@@ -36,8 +36,8 @@ _ALSO_LOOK_IN = "/usr/sbin:/sbin"  # Debian keeps daemons out of a user's PATH
 def free_port() -> int:
     """Give a loopback port that is free now.
 
-    The kernel gives outgoing connections ports from 32768 up (ip_local_port_range); one from below is still free
-    when the server takes it, however busy the machine.
+    The kernel gives outgoing connections ports from 32768 up (ip_local_port_range); one from below is still
+    free when the server takes it, however busy the machine.
 
     Raises:
         ServerError: when none of many tried is free.
