@@ -65,8 +65,11 @@ def measure(folder: Path) -> Iterator[Figure]:
             raise ChildProcessError("ingest was not started")
         pid = ingest.process.pid
         end_ms = time.time_ns() // 1_000_000
+        polls = _polls("gw-0", end_ms)
+        before = _flood_influx(one, "flood1", polls)
         full = asyncio.run(_flood(one, pid, _FULL_ROWS, end_ms))
-        yield from _full_figures(full, _flood_influx(one, _polls("gw-0", end_ms)))
+        raw = min(before, _flood_influx(one, "flood2", polls), key=lambda run: run.took_s)
+        yield from _full_figures(full, raw)
         small = asyncio.run(_flood(one, pid, _SMALL_ROWS, end_ms - _SPACING_MS // 2))
         how = f"the same in messages of {_SMALL_ROWS} rows, as gateways send them live"
         yield Figure("Ingest, small messages, per core", small.per_cpu_s, "values/CPU-s", how, _TARGET)
@@ -86,9 +89,7 @@ def _full_figures(full: _Run, raw: _Run) -> Iterator[Figure]:
     yield Figure("Ingest, by the clock", full.values / full.took_s, "values/s", "the same run", _TARGET)
     yield Figure("Ingest, processor time", full.cpu_s / full.values * 1e6, "µs/value", "the same run")
     yield Figure("Ingest, use of its core", 100 * full.cpu_s / full.took_s, "%", "the same run")
-    raw_how = (
-        f"the same line protocol posted straight to InfluxDB, {_FLOOD_LINES} lines a body, one connection"
-    )
+    raw_how = f"the same line protocol posted straight to InfluxDB, {_FLOOD_LINES} lines a body, one connection, better of two"
     yield Figure("Raw flood into InfluxDB", raw.values / raw.took_s, "values/s", raw_how)
     share = (full.values / full.took_s) / (raw.values / raw.took_s)
     yield Figure("Ingest's share of the raw flood", 100 * share, "%", "both by the clock, on this machine")
@@ -129,14 +130,14 @@ def _check(delivery: Delivery, rows: int) -> None:
         )
 
 
-def _flood_influx(one: Chain, polls: Sequence[Reading]) -> _Run:
-    one.query("", "CREATE DATABASE flood")
+def _flood_influx(one: Chain, database: str, polls: Sequence[Reading]) -> _Run:
+    one.query("", f"CREATE DATABASE {database}")
     bodies = [body for number in range(_GATEWAYS) for body in _bodies(polls, f"g{number}", rows=_FLOOD_LINES)]
     connection = http.client.HTTPConnection("127.0.0.1", one.influx.port, timeout=60)
     before = usage(one.influx.pid).cpu_s
     started_s = time.monotonic()
     for body in bodies:
-        connection.request("POST", "/write?db=flood&precision=ms", body)
+        connection.request("POST", f"/write?db={database}&precision=ms", body)
         answer = connection.getresponse()
         answer.read()
         if answer.status != _NO_CONTENT:
