@@ -44,6 +44,7 @@ class Route:
     Attributes:
         purpose: Part of the client id, so that it is not the gateway's.
         folder: Where the outbox may write.
+        no_ack_s: How long nothing at all may be acknowledged before it gives up.
     """
 
     park: str
@@ -51,6 +52,7 @@ class Route:
     broker: Broker
     purpose: str
     folder: Path
+    no_ack_s: float = 60.0
 
 
 class Courier:
@@ -98,31 +100,40 @@ class Courier:
             self.link_up()
 
     async def send(self, *blocks: Block) -> None:
-        """Send one message, waiting until there is room for it."""
-        while self._outbox.state.memory_messages >= _MOST_WAITING:
-            await self._wait_for_ack()
+        """Send one message, waiting until there is room for it.
+
+        Raises:
+            DeliveryFailed: when nothing at all is acknowledged any more.
+        """
+        await self._until(lambda: self._outbox.state.memory_messages < _MOST_WAITING)
         self._seq += 1
         entry = seal(Message(self._route.gateway, MessageId(self._epoch, self._seq), blocks))
         self._sent_at_s[self._seq] = time.monotonic()
         await self._outbox.append(entry)
         self._delivery.wake()
 
-    async def drain(self, *, timeout_s: float, on_wait: Callable[[], None] = lambda: None) -> None:
+    async def drain(self, *, on_wait: Callable[[], None] = lambda: None) -> None:
         """Wait until everything is acknowledged.
 
         Raises:
-            DeliveryFailed: when nothing at all was acknowledged for so long.
+            DeliveryFailed: when nothing at all is acknowledged any more.
         """
-        held, since_s = self.account.held, time.monotonic()
-        while self.account.held:
-            await self._wait_for_ack()
-            on_wait()
+        await self._until(lambda: not self.account.held, on_wait=on_wait)
+
+    async def _until(
+        self, condition: Callable[[], bool], *, on_wait: Callable[[], None] = lambda: None
+    ) -> None:
+        held, since_s = -1, 0.0
+        while not condition():
             if self.account.held != held:
                 held, since_s = self.account.held, time.monotonic()
-            elif time.monotonic() - since_s > timeout_s:
+            elif time.monotonic() - since_s > self._route.no_ack_s:
                 raise DeliveryFailed(
-                    f"{self._route.gateway}: no acknowledgement for {timeout_s:.0f} s: {self.account}"
+                    f"{self._route.gateway}: nothing acknowledged for {self._route.no_ack_s:g} s, {held} "
+                    f"rows wait; does ingest run, and has it the park {self._route.park!r}?"
                 )
+            await self._wait_for_ack()
+            on_wait()
 
     async def pump(self) -> None:
         """Send what may be sent, until `leave`."""

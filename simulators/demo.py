@@ -23,13 +23,13 @@ from metering.quantities import Medium
 from metering.series import SLOT_MS
 from simulators.demo_report import Outcome, RowAccount, find_problems, report
 from simulators.demo_site import Site, empty_folder, write_site
-from simulators.errors import DemoFailed, SimulatorError
+from simulators.errors import DemoFailed, first_of
 from simulators.figures import Figures
 from simulators.history import HistorySpan
 from simulators.history_courier import Progress, send_history
 from simulators.load import Load, build_loads, days_until, default_origin_ms
 from simulators.park import wall_ms
-from simulators.program import Program, run_to_end, tail
+from simulators.program import Program, nearby, run_to_end, tail
 from simulators.servers import Influx, Mosquitto, Server
 from simulators.shapes import Calendar
 from simulators.statuses import read_statuses
@@ -77,7 +77,7 @@ def run_demo(options: DemoOptions) -> bool:
         demo.live()
         outcome = demo.finish(history)
     click.echo(report(outcome))
-    click.echo(f"Logs are in {site.logs}")
+    click.echo(f"Logs are in {nearby(site.logs)}")
     return not any(find_problems(outcome))
 
 
@@ -111,7 +111,7 @@ class Demo:
             DemoFailed: when one ends early or a meter gives no row.
         """
         ingest = str(self._site.ingest)
-        run_to_end("init", "ingest", "init", "--config", ingest, logs=self._site.logs)
+        run_to_end("init", "ingest", "init", "--config", ingest, folder=self._site.folder)
         self._begin("ingest", "ingest", "run", "--config", ingest)
         self._begin("rollup", "ingest", "rollup", "--config", ingest, "--park", self._park.id)
         self._start_park()
@@ -129,7 +129,8 @@ class Demo:
 
     def _start_park(self) -> None:
         since = datetime.fromtimestamp(self._origin_ms / 1000, UTC).strftime("%Y-%m-%d")
-        place = ("--config", str(self._site.simulated), "--socket", str(self._site.socket))
+        # Relative, as are all programs: the path of a socket has room for 107 characters only.
+        place = ("--config", str(self._site.simulated), "--socket", self._site.socket.name)
         self._begin("park", "simulators", "park", *place, "--since", since)
         self._wait_for(
             self._site.socket.exists, timeout_s=_READY_S, what=lambda: "the simulated park does not start"
@@ -140,8 +141,8 @@ class Demo:
         click.echo(f"  MQTT 127.0.0.1:{broker.port}, InfluxDB http://127.0.0.1:{influx.port}")
         for name, address in self._site.http.items():
             click.echo(f"  {name}: http://{address}/status")
-        click.echo(f"  logs: {self._site.logs}")
-        click.echo(f"  faults: zonewise-sim fault --park-socket {self._site.socket} --help")
+        click.echo(f"  logs: {nearby(self._site.logs)}")
+        click.echo(f"  faults: zonewise-sim fault --park-socket {nearby(self._site.socket)} --help")
 
     def bring_history(self) -> tuple[RowAccount, ...]:
         """Send the history, and wait until it is acknowledged and rolled up.
@@ -162,7 +163,7 @@ class Demo:
         try:
             accounts = asyncio.run(sending)
         except ExceptionGroup as group:
-            raise _first(group) from group
+            raise first_of(group) from group
         click.echo("Waiting until it is rolled up")
         self._wait_for_rollup(span)
         return accounts
@@ -255,7 +256,7 @@ class Demo:
         return f"{day:%a %d %b %Y}, {zone.key}", to_ms(day, zone), to_ms(today, zone)
 
     def _begin(self, name: str, module: str, *arguments: str) -> None:
-        self._programs[name] = Program(name, module, *arguments, logs=self._site.logs)
+        self._programs[name] = Program(name, module, *arguments, folder=self._site.folder)
 
     def _check(self) -> None:
         for program in self._programs.values():
@@ -269,14 +270,7 @@ class Demo:
         while not condition():
             self._check()
             if time.monotonic() > deadline_s:
-                raise DemoFailed(f"{what()} after {timeout_s:.0f} s; see the logs in {self._site.logs}")
+                raise DemoFailed(
+                    f"{what()} after {timeout_s:.0f} s; see the logs in {nearby(self._site.logs)}"
+                )
             time.sleep(_LOOK_S)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the error to show of those that ended together."""
-    maybe_ours = group.subgroup(SimulatorError)
-    found: BaseException = maybe_ours or group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found

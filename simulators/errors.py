@@ -36,3 +36,11 @@ class DemoIsRunning(SimulatorError):
 
 class DemoFailed(SimulatorError):
     """The demo cannot go on; the message names the program and has the end of its log."""
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the error to show of those that ended together: one of ours, where there is one."""
+    found: BaseException = group.subgroup(SimulatorError) or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

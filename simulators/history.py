@@ -18,7 +18,7 @@ from edge.profile import Register
 from metering.readings import Block, Row
 from simulators.devices import build_device
 from simulators.image import Image, Request
-from simulators.load import Load
+from simulators.meter import FlowOverTime
 from simulators.wires import GatewayWires, MeterOnBus
 
 STEP_MS = 300_000
@@ -63,12 +63,12 @@ class HistoricMeter:
         return Block(self.device.profile.medium, self.decoder.quantities, rows)
 
 
-def historic_meters(gateway: GatewayWires, loads: Mapping[str, Load]) -> tuple[HistoricMeter, ...]:
+def historic_meters(gateway: GatewayWires, loads: Mapping[str, FlowOverTime]) -> tuple[HistoricMeter, ...]:
     """Give the meters of a gateway."""
     return tuple(meter for wired in gateway.meters for meter in _of_device(gateway.gateway, wired, loads))
 
 
-def _of_device(gateway: str, wired: MeterOnBus, loads: Mapping[str, Load]) -> Iterator[HistoricMeter]:
+def _of_device(gateway: str, wired: MeterOnBus, loads: Mapping[str, FlowOverTime]) -> Iterator[HistoricMeter]:
     device = build_device(f"{gateway}/{wired.bus}", wired, loads)
     profile = device.profile
     setup_registers = profile.setup_registers

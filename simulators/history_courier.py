@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -12,10 +13,9 @@ from metering.connection import Broker
 from simulators.courier import Courier, Route, courier
 from simulators.demo_report import RowAccount
 from simulators.history import HistoricMeter, HistorySpan, historic_meters
-from simulators.load import Load
+from simulators.meter import FlowOverTime
 from simulators.wires import Wires
 
-_NO_ACK_S = 120.0
 _PRINT_EVERY_S = 1.0
 
 
@@ -47,7 +47,7 @@ class Progress:
 
 async def send_history(
     wires: Wires,
-    loads: Mapping[str, Load],
+    loads: Mapping[str, FlowOverTime],
     broker: Broker,
     span: HistorySpan,
     *,
@@ -68,25 +68,37 @@ async def send_history(
         DeliveryFailed: when nothing is acknowledged any more.
     """
     async with AsyncExitStack() as stack:
-        senders: list[tuple[Courier, str, tuple[HistoricMeter, ...]]] = []
+        senders: list[_Sender] = []
         for gateway in wires.gateways:
             route = Route(wires.park, gateway.gateway, broker, "history", folder)
             sender = await stack.enter_async_context(courier(route))
-            senders.append((sender, gateway.gateway, historic_meters(gateway, loads)))
-        rows = len(span.instants) * sum(len(meters) for _, _, meters in senders)
-        progress = Progress("rows acknowledged", rows, check=check)
-        couriers = [sender for sender, _, _ in senders]
-        for instants in span.chunks:
-            for sender, _, meters in senders:
-                for meter in meters:
-                    await sender.send(meter.block(instants))
-                    progress.at(_safe(couriers))
-        for sender in couriers:
-            await sender.drain(timeout_s=_NO_ACK_S, on_wait=lambda: progress.at(_safe(couriers)))
+            senders.append(_Sender(gateway.gateway, sender, historic_meters(gateway, loads)))
+        rows = len(span.instants) * sum(len(one.meters) for one in senders)
+        await _send(senders, span, Progress("rows acknowledged", rows, check=check))
         return tuple(
-            RowAccount(f"{gateway} history", gateway, sender.account) for sender, gateway, _ in senders
+            RowAccount(f"{one.gateway} history", one.gateway, one.courier.account) for one in senders
         )
 
 
-def _safe(couriers: Sequence[Courier]) -> int:
-    return sum(one.account.stored + one.account.quarantined for one in couriers)
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """A gateway's history, and who sends it."""
+
+    gateway: str
+    courier: Courier
+    meters: tuple[HistoricMeter, ...]
+
+
+async def _send(senders: Sequence[_Sender], span: HistorySpan, progress: Progress) -> None:
+    def tell() -> None:
+        accounts = [one.courier.account for one in senders]
+        progress.at(sum(account.stored + account.quarantined for account in accounts))
+
+    for instants in span.chunks:
+        for one in senders:
+            for meter in one.meters:
+                await one.courier.send(meter.block(instants))
+                tell()
+    for one in senders:
+        await one.courier.drain(on_wait=tell)
+    tell()

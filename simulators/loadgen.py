@@ -23,7 +23,6 @@ from simulators.courier import Courier, Route, courier
 from simulators.park import wall_ms
 
 _ELECTRICITY = tuple(name for name, one in VOCABULARY.items() if Medium.ELECTRICITY in one.media)
-_NO_ACK_S = 60.0
 _DAY_MS = 86_400_000
 _SOFTWARE = "zonewise-sim load (simulated)"
 
@@ -127,7 +126,7 @@ async def _feed(plan: LoadPlan, one: Courier, gateway: str) -> None:
         first_ms = wall_ms() if plan.period_s else began_ms - _DAY_MS + batch * turns
         for block in _blocks(plan, meters, range(first_ms, first_ms + turns)):
             await one.send(block)
-    await one.drain(timeout_s=_NO_ACK_S)
+    await one.drain()
 
 
 def _blocks(plan: LoadPlan, meters: Sequence[str], instants: range) -> Iterator[Block]:

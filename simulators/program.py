@@ -1,5 +1,6 @@
 """A program of ours as a child process: its output goes to a log file, and it dies with its parent."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -13,22 +14,23 @@ _TAIL_LINES = 12
 
 
 class Program:
-    """One child.
+    """One child, at work in a folder.
 
     Attributes:
         name: As people see it; also names the log.
-        log: Where its output goes.
+        log: Where its output goes: `logs/` of the folder.
     """
 
-    def __init__(self, name: str, module: str, *arguments: str, logs: Path) -> None:
+    def __init__(self, name: str, module: str, *arguments: str, folder: Path) -> None:
         self.name = name
-        self.log = logs / f"{name}.log"
+        self.log = folder / "logs" / f"{name}.log"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own programs, by the interpreter that runs us
                 [sys.executable, "-m", module, *arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
+                cwd=folder,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing else is done between fork and exec
                 start_new_session=True,  # Ctrl-C is for the demo, which stops its programs in order
             )
@@ -76,16 +78,21 @@ class Program:
         self._process.wait()
 
 
+def nearby(path: Path) -> str:
+    """Give the path as it is shortest from here."""
+    return min(str(path), os.path.relpath(path), key=len)
+
+
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:
     """Give the last lines of a log, and where it is."""
     text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-    return "\n".join([*(f"  {line}" for line in text), f"  (all of it: {log})"])
+    return "\n".join([*(f"  {line}" for line in text), f"  (all of it: {nearby(log)})"])
 
 
-def run_to_end(name: str, module: str, *arguments: str, logs: Path) -> None:
+def run_to_end(name: str, module: str, *arguments: str, folder: Path) -> None:
     """Run a program that does one thing.
 
     Raises:
         DemoFailed: when it could not.
     """
-    Program(name, module, *arguments, logs=logs).finish()
+    Program(name, module, *arguments, folder=folder).finish()

@@ -90,15 +90,22 @@ def electricity(profile: str, calendar: Calendar) -> FloatArray:
         ValueError: for a profile that there is not.
     """
     import pandas as pd  # noqa: PLC0415 - slow to import
-    from demandlib import bdew  # noqa: PLC0415 - slow to import
 
     years = range(calendar.local[0].year, calendar.local[-1].year + 1)
-    tables = [bdew.ElecSlp(year).get_profiles(profile) for year in years]
+    tables = [_standard_profiles(year) for year in years]
     if any(profile not in table for table in tables):
         raise ValueError(f"{profile!r} is no standard load profile")
     shares = pd.concat([table[profile] * len(table) for table in tables])
     found = shares.reindex(calendar.local).ffill().bfill()
     return np.asarray(found.to_numpy(), dtype=np.float64)
+
+
+@cache
+def _standard_profiles(year: int) -> Any:  # noqa: ANN401 - pandas ships no types
+    """Give each profile's share of its year, per quarter hour."""
+    from demandlib import bdew  # noqa: PLC0415 - slow to import
+
+    return bdew.ElecSlp(year).get_profiles()
 
 
 def sun(calendar: Calendar) -> FloatArray:

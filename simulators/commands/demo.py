@@ -51,7 +51,7 @@ def command(*, maybe_for_s: float | None, days: int, folder: Path) -> None:
     try:
         is_good = run_demo(options)
     except KeyboardInterrupt:
-        click.echo("\nStopped before it ran live; nothing is left running.", err=True)
+        click.echo("\nStopped; nothing is left running.", err=True)
         sys.exit(_STOPPED)
     sys.exit(0 if is_good else 1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from metering.connection import Broker
+from simulators.errors import first_of
 from simulators.loadgen import LoadPlan, LoadResult, generate_load
 
 
@@ -55,7 +56,10 @@ def command(
             seconds=seconds,
             period_s=period_s,
         )
-        _tell(asyncio.run(generate_load(plan)))
+        try:
+            _tell(asyncio.run(generate_load(plan)))
+        except ExceptionGroup as group:
+            raise first_of(group) from group
 
 
 def _tell(result: LoadResult) -> None:
