@@ -14,9 +14,11 @@ from typing import Any
 
 import yaml
 
-from simulators.errors import DemoIsRunning
+from simulators.errors import DemoFailed, DemoIsRunning
 from simulators.servers import free_port
 
+# Lies in every folder that a demo may empty.
+_MARK = ".zonewise-demo"
 PARKS = Path(__file__).parent / "parks"
 
 
@@ -59,10 +61,11 @@ class Site:
 
 @contextmanager
 def empty_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder for one demo, and empty it.
+    """Hold the folder for one demo, and empty it; only a folder that a demo made is ever emptied.
 
     Raises:
         DemoIsRunning: when another one holds it.
+        DemoFailed: when something else is in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # The lock is on the folder itself, so that emptying it does not lose the lock.
@@ -72,11 +75,23 @@ def empty_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DemoIsRunning(f"another demo runs in {folder}; stop it first") from None
-        for entry in folder.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        _empty(folder)
         yield
     finally:
         os.close(held)
+
+
+def _empty(folder: Path) -> None:
+    mark = folder / _MARK
+    entries = tuple(folder.iterdir())
+    if entries and not mark.exists():
+        raise DemoFailed(f"{folder} is not empty and not a demo's; name an empty folder")
+    mark.touch()
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != mark:
+            entry.unlink()
 
 
 def write_site(folder: Path, park: Path, *, broker_port: int, store_url: str) -> Site:
