@@ -41,7 +41,7 @@ check: $(READY) ## Lint, types, import contracts and the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests -m "not servers and not slow" $(PYTEST_ARGS)
+	@$(BIN)/pytest tests -m "not servers and not slow" -n auto $(PYTEST_ARGS)
 
 bench: $(READY) ## Measure speed and size, print a table (BENCH="NAME ...")
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from simulators.servers import Influx, Mosquitto, Server, maybe_program
+
+# No test asserts time, not even by a tool's default: continuous integration runs on small, busy machines.
+hypothesis.settings.register_profile("zonewise", deadline=None)
+hypothesis.settings.load_profile("zonewise")
 
 
 def _or_skip(kind: type[Server]) -> None:
