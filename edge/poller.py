@@ -2,8 +2,9 @@
 
 Contract:
 - Rows go to the sink in the event loop, as soon as a device was polled; the sink never blocks.
-- A line that is down is opened again, with growing pauses; nobody on it is blamed. A network line on which
-  every device is silent is opened anew, since a dead connection shows no other sign; a serial one is not.
+- A line that is down is opened again, with pauses that grow until a device has answered; nobody on it is
+  blamed. A network line on which every device is silent is opened anew, since a dead connection shows no
+  other sign; a serial one is not.
 - A silent device is left to `edge.backoff`; the others keep their schedule. A device of the wrong model or
   with an unusable set-up gives no rows and is asked again now and then.
 - A change of state is logged once, not at every poll.
@@ -115,6 +116,7 @@ class Poller:
         self._budget = ProbeBudget()
         self._failures = [0] * len(devices)
         self._silent_in_a_row = 0
+        self._connects_in_vain = 0
         self._announced: dict[str, MeterFacts] = {}
 
     @property
@@ -143,14 +145,15 @@ class Poller:
         return self._clock.monotonic_ns() / 1e9
 
     async def _connect(self, line: LineToPoll) -> None:
-        failures = 0
         while True:
+            # Some devices accept a connection and close it at once: only an answer ends the growing pauses.
+            if self._connects_in_vain:
+                await self._clock.sleep(reconnect_pause_s(self._connects_in_vain, jitter=self._dice()))
+            self._connects_in_vain += 1
             try:
                 await line.connect()
             except LineDown as error:
-                failures += 1
                 self._note_line_down(error)
-                await self._clock.sleep(reconnect_pause_s(failures, jitter=self._dice()))
             else:
                 break
         self._silent_in_a_row = 0
@@ -231,7 +234,7 @@ class Poller:
 
     def _note_success(self, schedule: Schedule, number: int) -> None:
         device = self._devices[number]
-        self._failures[number] = self._silent_in_a_row = 0
+        self._failures[number] = self._silent_in_a_row = self._connects_in_vain = 0
         skipped = schedule.done(number, now_s=self._now_s(), wall_s=self._clock.wall_s())
         self._count(device, Counts(polls=1, skipped=skipped))
         self._set_state(device, DeviceState.GOOD)

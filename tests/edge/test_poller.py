@@ -243,6 +243,18 @@ async def test_a_line_that_is_down_is_opened_again_and_said_once(caplog: pytest.
     assert bench.health.counters()["meters_silent"] == 0
 
 
+async def test_a_device_that_hangs_up_at_once_is_not_connected_to_in_a_hurry() -> None:
+    bus = BusConfig("line1", Tcp("192.0.2.1", 502), timeout_s=0.5)
+    bench = Bench(bus, [device(1)])
+    bench.line.errors[1].extend(LineDown("connection lost") for _ in range(6))
+    await bench.run(15)
+    assert bench.line.connects <= 6, "pauses of 0.5, 1, 2, 4, 8 s"
+    assert bench.rows == []
+    await bench.run(120)
+    assert bench.line.connects == 7
+    assert bench.rows
+
+
 async def test_a_network_on_which_all_are_silent_is_connected_anew() -> None:
     bus = BusConfig("line1", Tcp("192.0.2.1", 502), timeout_s=0.5)
     bench = Bench(bus, [device(unit, poll_s=10.0) for unit in range(1, 4)])
