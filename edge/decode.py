@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from math import inf
+from sys import float_info
 from types import MappingProxyType
 
 from edge.errors import DecodeError
@@ -30,7 +30,7 @@ from edge.profile import Register, RegisterSpec
 from edge.registers import Absent, Encoding, Raw, Reader, compile_reader
 from edge.scale import NOTHING_FOUND, Found, scale_factor
 from metering.birth import CounterFacts
-from metering.quantities import VOCABULARY, Medium, Unit
+from metering.quantities import COUNTER_LIMIT, VOCABULARY, Medium, Unit
 from metering.readings import ReadingFlag, Value
 
 _BY_CT = frozenset({Unit.AMPERE})
@@ -203,12 +203,19 @@ def _counter_facts(spec: RegisterSpec, factor: Fraction) -> CounterFacts:
 
 
 def _step(spec: RegisterSpec, factor: Fraction, *, block: int, at: int) -> _Step:
-    known = VOCABULARY.get(spec.quantity)
     is_short = spec.register.layout.encoding is Encoding.F32
     gauge = _short_gauge(factor) if is_short else _gauge(factor)
     convert = _counter(factor) if spec.is_counter else gauge
-    low, high = (known.low, known.high) if known else (-inf, inf)
+    low, high = _range(spec)
     return _Step(block, at, compile_reader(spec.register.layout), convert, low, high)
+
+
+def _range(spec: RegisterSpec) -> tuple[float, float]:
+    """Give what is plausible; of a park's own quantities only ingest knows more than what can be stored."""
+    known = VOCABULARY.get(spec.quantity)
+    if known is not None:
+        return known.low, known.high
+    return (0.0, COUNTER_LIMIT) if spec.is_counter else (-float_info.max, float_info.max)
 
 
 def _gauge(factor: Fraction) -> Callable[[int | float | Decimal], float]:

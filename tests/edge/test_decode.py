@@ -69,6 +69,15 @@ def test_counters_are_rounded_once_from_exact_products(raw: int, scale: str, ct:
     assert not quality
 
 
+@pytest.mark.parametrize("is_counter", [True, False])
+def test_what_cannot_be_stored_of_a_parks_own_quantity_is_implausible(*, is_counter: bool) -> None:
+    # JSON has no integer so large and no infinity: a message with one could not be built.
+    one = spec("paint_kg", 0, "f64", scale="1000", is_counter=is_counter)
+
+    assert decode_one(one, struct.pack(">d", 1.7e308)) == (None, ReadingFlag.IMPLAUSIBLE)
+    assert decode_one(one, struct.pack(">d", 12.5)) == (12500, ReadingFlag(0))
+
+
 def test_a_double_counter_is_exact_where_floats_are_not() -> None:
     # 0.1 + 0.2 kWh as the meter has it is a little over 0.3; times 1000 in floats would be 300.00000000000006.
     one = spec("energy_import_wh", 0, "f64", scale="1000", is_counter=True)
