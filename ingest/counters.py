@@ -15,9 +15,9 @@ those of interval metering (c0 the value before, c1 after a decrease, M the modu
 Invariants:
 - Totals are integers of the counter's unit: last - first = c_end - c_start + n M + what resets, breaks add.
 - The result is a function of the set of reads, whatever their order.
-- Each verdict looks back at most `LOOK_BACK_MS` and ahead at most the return time, so a window with that much
-  more at its ends gives the same differences as all of history. For this reason a hold ends after 30 min: if
-  the counter stays below, the total falls by those steps, and the sum stays true.
+- Each verdict looks back at most `LOOK_BACK_MS` or the return time, and ahead at most the return time, so a
+  window with that much more at its ends gives the same differences as all of history. For this reason a hold
+  ends after 30 min: if the counter stays below, the total falls by those steps, and the sum stays true.
 - A rejected read is in no sum.
 
 A device that was exchanged (another serial or profile in `meters`) is a boundary between two calls.

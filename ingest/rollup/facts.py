@@ -1,19 +1,26 @@
 """What the births say of a park's meters, as far as counting goes.
 
-The newest announcement of a meter holds for all of its readings; a change of profile or serial within them
+The newest announcement by the gateway that may deliver a meter holds for all of its readings; what other
+gateways say counts only while that one has said nothing. A change of profile or serial within the readings
 (an exchanged device) is a later concern and would part the reads before they are unwrapped.
 """
 
+import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import orjson
 
 from ingest.counters import SHORTEST_RETURN_MS, CounterRules
 from ingest.store import Store
 from metering.birth import CounterFacts, parse_facts
+from metering.park import Park
 from metering.series import METERS, raw_database
+
+_LOGGER = logging.getLogger(__name__)
 
 _GRACE_MS = 60_000
 #: A meter that nobody has announced: its readings came by another way.
@@ -56,25 +63,49 @@ def _return_ms(poll_ms: int) -> int:
     return max(SHORTEST_RETURN_MS, 2 * poll_ms)
 
 
-def read_facts(store: Store, park: str) -> dict[str, Counting]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a gateway said of a meter at a time."""
+
+    time_ms: int
+    gateway: str
+    is_first: bool
+    counting: Counting
+
+
+def read_facts(store: Store, park: Park) -> dict[str, Counting]:
     """Read what is known of a park's meters.
 
     Raises:
         StoreError: when the store cannot say.
     """
-    newest: dict[str, tuple[int, Counting]] = {}
-    owners: dict[str, str] = {}
-    for series in store.query(raw_database(park), f'SELECT * FROM "{METERS}" GROUP BY "gateway", "meter"'):
-        meter, gateway = series.tags["meter"], series.tags["gateway"]
+    database = raw_database(park.id)
+    told: dict[str, list[_Told]] = defaultdict(list)
+    for series in store.query(database, f'SELECT * FROM "{METERS}" GROUP BY "gateway", "meter"'):
         for row in series.rows:
-            point = dict(zip(series.columns, row, strict=True))
-            if point.get("first"):
-                owners[meter] = gateway
-            if meter not in newest or point["time"] > newest[meter][0]:
-                newest[meter] = point["time"], _counting(point)
-    return {
-        meter: Counting(one.poll_ms, one.counters, owners.get(meter)) for meter, (_, one) in newest.items()
-    }
+            try:
+                one = _told(series.tags["gateway"], dict(zip(series.columns, row, strict=True)))
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                _LOGGER.warning("%s: a point of %r makes no sense, left out: %s", database, METERS, error)
+            else:
+                told[series.tags["meter"]].append(one)
+    return {meter: _decisive(some, park, meter) for meter, some in told.items()}
+
+
+def _decisive(told: Sequence[_Told], park: Park, meter: str) -> Counting:
+    """Choose the newest word of the gateway that may deliver the meter."""
+    first = sorted((one for one in told if one.is_first), key=lambda one: one.time_ms)
+    maybe_owner = first[0].gateway if first else None
+    maybe_meter = park.meters.get(meter)
+    related = () if maybe_meter is None else maybe_meter.gateway.values
+    # The last of several that held it, if it has said anything.
+    ranks = {gateway: rank for rank, gateway in enumerate(related or (maybe_owner,))}
+    newest = max(told, key=lambda one: (ranks.get(one.gateway, -1), one.time_ms))
+    return replace(newest.counting, gateway=maybe_owner)
+
+
+def _told(gateway: str, point: Mapping[str, Any]) -> _Told:
+    return _Told(point["time"], gateway, bool(point.get("first")), _counting(point))
 
 
 def _counting(point: Mapping[str, object]) -> Counting:

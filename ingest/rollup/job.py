@@ -10,7 +10,7 @@ of the park as a whole is written last, so it tells a later process up to where 
 Nothing else is remembered, and nothing is kept outside the store.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ingest.counters import HOLD_MS
@@ -68,8 +68,6 @@ class Rollup:
         self._late: LateBook | None = None
         self._looked_at_ms = 0
         self._first_ms: Mapping[str, int] = {}
-        #: Computed for meters, and not yet for groups.
-        self._owed: list[Span] = []
         self._grouped_ms: int | None = None
         #: From when on groups must be derived by another edition of the park.
         self._edited_from_ms: int | None = None
@@ -103,17 +101,13 @@ class Rollup:
         ended_ms = floor_slot(now_ms)
         if due or ended_ms > self._looked_at_ms or self._edited_from_ms is not None:
             self._look_around(ended_ms)
-        counts = self._roll(self._late_works(due, ended_ms), "late", now_ms)
+        counts = self._meters.roll(self._late_works(due, ended_ms), reason="late", now_ms=now_ms)
         wait_ms = _BOUNDING_READ_MS if is_patient else 0
-        counts += self._roll(self._ended_works(floor_slot(now_ms - wait_ms)), "continued", now_ms)
+        ended = self._ended_works(floor_slot(now_ms - wait_ms))
+        counts += self._meters.roll(ended, reason="continued", now_ms=now_ms)
         groups = self._derive_groups("late" if due else "continued", now_ms)
         late.done(due)
         return Cycle(counts, groups)
-
-    def _roll(self, works: Sequence[Work], reason: str, now_ms: int) -> Counts:
-        spans, counts = self._meters.roll(works, reason=reason, now_ms=now_ms)
-        self._owed = merged([*self._owed, *spans])
-        return counts
 
     def _begin(self, now_ms: int) -> LateBook:
         """Find out where a former process stopped."""
@@ -129,7 +123,7 @@ class Rollup:
     def _look_around(self, ended_ms: int) -> None:
         """Read again which meters there are, and what is known of them."""
         self._meters.catalogue = self._raw.catalogue()
-        self._meters.facts = read_facts(self._store, self.park.id)
+        self._meters.facts = read_facts(self._store, self.park)
         is_new = self._meters.catalogue.meters.keys() - self._meters.progress.keys()
         self._first_ms = self._raw.first_reads(self._meters.catalogue) if is_new else {}
         self._looked_at_ms = ended_ms
@@ -137,7 +131,8 @@ class Rollup:
     def _late_works(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> list[Work]:
         """Plan the slots that late rows touch: from the read before them to the one after."""
         by_medium: dict[Medium, list[str]] = {}
-        for meter in due:
+        # One that has no slots yet is computed from its first read on, late or not.
+        for meter in due.keys() & self._meters.progress.keys():
             maybe_medium = self._meters.catalogue.meters.get(meter)
             if maybe_medium is not None:
                 by_medium.setdefault(maybe_medium, []).append(meter)
@@ -180,10 +175,9 @@ class Rollup:
 
     def _derive_groups(self, reason: str, now_ms: int) -> Counts:
         """Derive the groups of what has changed, up to where all meters are published."""
-        ready_ms = min((one.next_ms for one in self._meters.progress.values()), default=0)
-        due = [maybe_span(span.start_ms, min(span.stop_ms, ready_ms)) for span in self._owed]
-        if self._grouped_ms is not None:
-            due.append(maybe_span(self._grouped_ms + SLOT_MS, ready_ms))
+        ready_ms = self._meters.ready_ms()
+        due = [maybe_span(span.start_ms, min(span.stop_ms, ready_ms)) for span in self._meters.rolled]
+        due.append(maybe_span(self._ungrouped_ms(ready_ms), ready_ms))
         maybe_edited = self._maybe_edited_span(ready_ms)
         due.append(maybe_edited)
         what = Regrouping(
@@ -196,8 +190,15 @@ class Rollup:
             self._note_edition(now_ms)
         if what.spans:
             self._grouped_ms = max(self._grouped_ms or 0, what.spans[-1].stop_ms - SLOT_MS)
-        self._owed = []
+        self._meters.rolled = []
         return counts
+
+    def _ungrouped_ms(self, ready_ms: int) -> int:
+        """Give the start of the first slot without groups; a first run may have broken off before any."""
+        if self._grouped_ms is not None:
+            return self._grouped_ms + SLOT_MS
+        maybe_first_ms = self._derived.maybe_first_ms()
+        return ready_ms if maybe_first_ms is None else maybe_first_ms
 
     def _maybe_edited_span(self, ready_ms: int) -> Span | None:
         maybe_first_ms = None if self._edited_from_ms is None else self._derived.maybe_first_ms()

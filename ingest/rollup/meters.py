@@ -83,6 +83,8 @@ class MeterStage:
         self.facts: Mapping[str, Counting] = {}
         self.catalogue = Catalogue({}, {})
         self.progress: dict[str, Progress] = {}
+        #: What was computed since this was emptied: groups are owed for it, even if the rest broke off.
+        self.rolled: list[Span] = []
 
     def change_park(self, park: Park) -> None:
         """Read by the quantities of another edition of the park."""
@@ -96,15 +98,21 @@ class MeterStage:
             resume_ms = floor_slot(max(SLOT_MS, whole_ms - back_ms)) - SLOT_MS
             self.progress[meter] = Progress(one.last_ms + SLOT_MS, resume_ms)
 
-    def roll(self, works: Sequence[Work], *, reason: str, now_ms: int) -> tuple[list[Span], Counts]:
-        """Compute and publish; gives the spans that were computed, and what changed."""
-        counts, spans = Counts(), []
+    def ready_ms(self) -> int:
+        """Give the boundary up to which all meters are published, those left out whose readings are gone."""
+        return min(
+            (self.progress[one].next_ms for one in self.progress.keys() & self.catalogue.meters), default=0
+        )
+
+    def roll(self, works: Sequence[Work], *, reason: str, now_ms: int) -> Counts:
+        """Compute and publish; gives what changed, and notes in `rolled` what was computed."""
+        counts = Counts()
         for batch in self._batches(works):
             self._go_on()
             rolled = self._roll_batch(batch, now_ms)
+            self.rolled = merged([*self.rolled, *(one.span for _, one in rolled)])
             counts += self._publish(rolled, reason, now_ms)
-            spans += [one.span for _, one in rolled]
-        return merged(spans), counts
+        return counts
 
     def _batches(self, works: Sequence[Work]) -> Iterator[list[Work]]:
         """Yield works of one medium and about the same time; long works in pieces, ascending."""
@@ -156,12 +164,14 @@ class MeterStage:
     def _edges(self, work: Work, reads: Reads, stop_ms: int, now_ms: int) -> Iterator[Edge]:
         """Yield where to look for reads beyond the window: a slot's bounds may be far away."""
         span = work.span
+        # A read before this one does not bear on a verdict within the span.
+        enough_ms = span.start_ms - self._counting(work.meter).return_ms
         found = reads.get(work.meter, {})
         maybe_counting = self.facts.get(work.meter)
         expected = self.catalogue.counters[work.medium] if maybe_counting is None else maybe_counting.counters
         for quantity in sorted({*expected, *(name for name, some in found.items() if some)}):
             times_ms = [read[0] for read in found.get(quantity, ())]
-            if not times_ms or min(times_ms) > span.start_ms:
+            if not times_ms or min(times_ms) > enough_ms:
                 yield Edge(work.meter, quantity, span.start_ms - LOOK_BACK_MS, is_before=True)
             if stop_ms < now_ms and (not times_ms or max(times_ms) < span.stop_ms):
                 yield Edge(work.meter, quantity, stop_ms - 1, is_before=False)

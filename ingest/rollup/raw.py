@@ -65,6 +65,7 @@ class RawDatabase:
         self._store = store
         self._database = raw_database(park.id)
         self._quantities = park.quantities
+        self._media = {meter: facts.medium for meter, facts in park.meters.items()}
 
     def catalogue(self) -> Catalogue:
         """Ask what there is."""
@@ -72,9 +73,17 @@ class RawDatabase:
         fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {media}")
         meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {media} WITH KEY = "meter"')
         return Catalogue(
-            media={row[-1]: Medium(series.name) for series in meters for row in series.rows},
+            media=self._chosen((row[-1], Medium(series.name)) for series in meters for row in series.rows),
             counters={Medium(one.name): self._counters(row[0] for row in one.rows) for one in fields},
         )
+
+    def _chosen(self, pairs: Iterable[tuple[str, Medium]]) -> dict[str, Medium]:
+        """Give each meter one medium: the park's, where a wrong set-up has once brought another."""
+        media: dict[str, Medium] = {}
+        for meter, medium in pairs:
+            if meter not in media or medium is self._media.get(meter):
+                media[meter] = medium
+        return media
 
     def _counters(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(name for name in names if name in self._quantities and self._quantities[name].is_counter)

@@ -213,7 +213,7 @@ class Service:
 
     def _write_live(self, now_ms: int) -> None:
         if now_ms - self._facts_at_ms >= _FACTS_EVERY_MS:
-            self._facts = read_facts(self._store, self._rollup.park.id)
+            self._facts = read_facts(self._store, self._rollup.park)
             self._facts_at_ms = now_ms
         self._live.write(self._facts, now_ms // LIVE_MS * LIVE_MS)
         self.health.live_instants += 1

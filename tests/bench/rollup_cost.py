@@ -170,7 +170,7 @@ def _live(store: Store, park: Park, history: _History, end_ms: int) -> Iterator[
     if written != history.meters:
         raise ValueError(f"{written} slots of {history.meters} meters written: not the cycle that was meant")
     idle_s = _cpu_s(lambda: rollup.cycle(now_ms))
-    facts = read_facts(store, park.id)
+    facts = read_facts(store, park)
     figures = LiveFigures(store, park)
     figures.write(facts, now_ms - LIVE_MS)
     live_s = _cpu_s(lambda: figures.write(facts, now_ms))

@@ -64,7 +64,7 @@ def test_live_figures_of_a_park(park: SmallPark) -> None:
     park.write("electricity", "main", [(now_ms + 1, {"active_power_w": 1.0})])
     park.write("water", "well", [(now_ms - 31_000, {"flow_m3h": 4.0})])
 
-    groups = LiveFigures(park.store, park.park).write(read_facts(park.store, park.name), T0 + now_ms)
+    groups = LiveFigures(park.store, park.park).write(read_facts(park.store, park.park), T0 + now_ms)
 
     assert groups == 4
     assert live(park, group="north") == {"power": 3000 - 1200 + 2000, "power_coverage": 1}
@@ -78,7 +78,7 @@ def test_relations_are_those_of_the_moment(park: SmallPark) -> None:
     park.announce("press", Medium.ELECTRICITY, poll_s=10)
     moves = "[{zone: south, valid_to: '2026-03-01T02:00'}, {zone: north, valid_from: '2026-03-01T02:00'}]"
     figures = LiveFigures(park.store, park.edit(press=moves))
-    facts = read_facts(park.store, park.name)
+    facts = read_facts(park.store, park.park)
     for at_ms in (4 * SLOT_MS - 10_000, 4 * SLOT_MS):
         park.write("electricity", "press", [(at_ms, {"active_power_w": 700.0})])
         figures.write(facts, T0 + at_ms)
