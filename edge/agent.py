@@ -136,7 +136,7 @@ class Agent:
             outbox_disk_is_usable=state.disk_is_usable,
             outbox_memory_bytes=state.memory_bytes,
             outbox_disk_bytes=state.disk_bytes,
-            outstanding=len(self._window.outstanding),
+            outstanding=len(self._window),
         )
 
     async def run(self, stop: asyncio.Event) -> None:

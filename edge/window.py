@@ -116,6 +116,10 @@ class DeliveryWindow:
     def __contains__(self, message: MessageId) -> bool:
         return message in self._flights
 
+    def __len__(self) -> int:
+        """Messages sent and not done; safe from any thread, unlike walking over them."""
+        return len(self._flights)
+
     @property
     def is_heard(self) -> bool:
         """Whether somebody listens, as far as is known."""

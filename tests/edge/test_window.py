@@ -45,6 +45,7 @@ def test_backlog_leaves_a_quarter_for_live() -> None:
     assert fill(one, backlog=True) == 6
     assert fill(one, backlog=False) == 2
     assert fill(one, backlog=True) == 0
+    assert len(one) == len(one.outstanding) == 8
 
 
 def test_bytes_count_too() -> None:
