@@ -10,7 +10,6 @@ EdgeError
 ├── ImplausibleValue       transient  the meter or the table: an exponent or code that nothing can be made of
 ├── UnknownModel           permanent  the configuration: no such model in the catalogue
 ├── MessageTooLarge        permanent  us: the broker would drop a message over the limit
-├── UplinkError            transient  the broker or the way to it
 └── OutboxError            by cause   the gateway's disk
     ├── OutboxCorrupt      permanent  the file cannot be read; it is set aside
     └── OutboxUnavailable  transient  the disk refuses (full, read-only); memory takes over
@@ -112,12 +111,6 @@ class UnknownModel(EdgeError):
 
 class MessageTooLarge(EdgeError):
     """A message would exceed what the broker accepts; it is not built."""
-
-
-class UplinkError(EdgeError):
-    """The broker cannot be reached or refuses; tried again after a pause."""
-
-    transient = True
 
 
 class OutboxError(EdgeError):
