@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from ingest.config import IngestConfig
-from ingest.errors import IngestError
 from ingest.health import routes
 from ingest.journal import Journal
 from ingest.park_service import ParkService, Surroundings
@@ -17,7 +16,7 @@ from ingest.quarantine import Quarantine
 from ingest.safekeeping import Safekeeping
 from ingest.store import open_store
 from ingest.subscriber import Subscription
-from metering.local_http import Address, serving
+from metering.local_http import serving
 from metering.park import Park
 
 _LOGGER = logging.getLogger(__name__)
@@ -51,7 +50,8 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         safekeeping = Safekeeping(journal, quarantine)
         around = Surroundings(store=store, safekeeping=safekeeping, instance=config.instance)
         services = [ParkService(park, _subscription(config, park.id), around) for park in parks.values()]
-        address = stack.enter_context(_serving(config.http, services))
+        pages = routes(lambda: [service.health() for service in services])
+        address = stack.enter_context(serving(config.http, pages))
         _LOGGER.info("instance %s: %s at http://%s", config.instance, ", ".join(parks), address)
         async with asyncio.TaskGroup() as tasks:
             expiring = tasks.create_task(_expire(safekeeping), name="expire")
@@ -62,19 +62,6 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
             await asyncio.gather(*running)
             expiring.cancel()
     _LOGGER.info("stopped")
-
-
-@contextmanager
-def _serving(address: Address, services: Sequence[ParkService]) -> Iterator[Address]:
-    with ExitStack() as stack:
-        try:
-            pages = routes(lambda: [service.health() for service in services])
-            real = stack.enter_context(serving(address, pages))
-        except OSError as error:
-            raise IngestError(
-                f"cannot listen on {address}: {error.strerror}; set `http` to another"
-            ) from error
-        yield real
 
 
 def _subscription(config: IngestConfig, park: str) -> Subscription:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from metering import logs
-from metering.errors import ConfigError
+from metering.errors import CannotListen, ConfigError
 
 
 class LazyCommands(click.Group):
@@ -48,6 +48,6 @@ def run(cli: click.Command, *, failures: tuple[type[Exception], ...] = ()) -> No
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    except failures as error:
+    except (CannotListen, *failures) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

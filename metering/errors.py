@@ -3,6 +3,7 @@
 MeteringError
 ├── MalformedMessage   bytes that are not a message of ours; permanent: the same bytes never decode
 ├── ConfigError        a configuration file a person must change; permanent, all problems at once
+├── CannotListen       the address for the local pages is taken or none of this machine's
 └── UnknownName        a name that the vocabulary or the park does not have
 """
 
@@ -24,6 +25,10 @@ class MalformedMessage(MeteringError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+
+
+class CannotListen(MeteringError):
+    """The local pages cannot be served at the address that `http` names."""
 
 
 class UnknownName(MeteringError):

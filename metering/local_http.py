@@ -5,12 +5,16 @@ gives a snapshot, so a busy program still answers, and a slow client delays nobo
 """
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
+
+from metering.errors import CannotListen
 
 _LOGGER = logging.getLogger(__name__)
 _CLIENT_TIMEOUT_S = 10.0
@@ -37,7 +41,7 @@ class Address:
     port: int = 0
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @contextmanager
@@ -45,10 +49,9 @@ def serving(address: Address, routes: Routes) -> Iterator[Address]:
     """Serve the routes while the block runs; gives the address with its real port.
 
     Raises:
-        OSError: when the address cannot be listened on.
+        CannotListen: with the reason and the setting to change.
     """
-    server = ThreadingHTTPServer((address.host, address.port), _handler(routes))
-    server.daemon_threads = True
+    server = _open(address, routes)
     thread = threading.Thread(target=server.serve_forever, name="local-http", daemon=True)
     thread.start()
     try:
@@ -57,6 +60,29 @@ def serving(address: Address, routes: Routes) -> Iterator[Address]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind; the HTTP server's own method also asks the DNS for our name, which may take long."""
+        TCPServer.server_bind(self)
+
+
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _open(address: Address, routes: Routes) -> _Server:
+    kind = _ServerV6 if ":" in address.host else _Server
+    try:
+        return kind((address.host, address.port), _handler(routes))
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {address}: {error.strerror}; is the program running already? Otherwise set"
+            " `http` to another address (port 0 takes a free port)"
+        ) from error
 
 
 def _handler(routes: Routes) -> type[BaseHTTPRequestHandler]:

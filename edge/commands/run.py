@@ -17,6 +17,7 @@ from edge.intake import accepted_log, nobody_asks
 from edge.pages import routes
 from edge.polling import Polling
 from metering import local_http
+from metering.errors import CannotListen
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ def command(*, config_path: Path, maybe_log: Path | None) -> None:
         _LOGGER.warning("%s: %s", config_path, warning)
     try:
         asyncio.run(_serve(config, maybe_log))
+    except CannotListen:
+        raise
     except Exception:
         # The one supervision point: whatever went wrong, the outbox is closed by now; systemd starts us anew.
         _LOGGER.critical("the gateway ends", exc_info=True)

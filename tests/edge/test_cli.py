@@ -1,6 +1,7 @@
 """The command line as a technician uses it: real processes, real wires."""
 
 import asyncio
+import socket
 import struct
 import sys
 from dataclasses import dataclass
@@ -34,10 +35,11 @@ async def run(*arguments: str) -> Done:
     return Done(process.returncode or 0, out.decode(), err.decode())
 
 
-def write(folder: Path, bus: str, meters: str) -> str:
+def write(folder: Path, bus: str, meters: str, *, more: str = "") -> str:
     path = folder / "gateway.yaml"
     path.write_text(
-        f"park: demo\ngateway: gw-1\nbroker: {{host: localhost}}\nbuses:\n  line1: {bus}\nmeters:\n{meters}",
+        f"park: demo\ngateway: gw-1\nbroker: {{host: localhost}}\n{more}"
+        f"buses:\n  line1: {bus}\nmeters:\n{meters}",
         encoding="utf-8",
     )
     return str(path)
@@ -106,6 +108,17 @@ async def test_a_wrong_file_lists_everything_with_its_place(tmp_path: Path) -> N
     for text in ("address", "unknown key 'pol_s'; did you mean 'poll_s'?"):
         assert text in done.err
     assert ":7:" in done.err
+
+
+async def test_run_says_which_setting_to_change_when_the_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        more = f"clock: trusted\nhttp: {address}\noutbox: {{path: out.db}}\n"
+        path = write(tmp_path, "{tcp: 127.0.0.1:502}", METER, more=more)
+        done = await run("run", "--config", path)
+    assert done.code == 1
+    assert f"cannot listen on {address}: Address already in use" in done.err
+    assert "`http`" in done.err
 
 
 async def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
