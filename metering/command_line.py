@@ -43,11 +43,12 @@ def run(cli: click.Command, *, failures: tuple[type[Exception], ...] = ()) -> No
         failures: Errors whose text is enough for the user, without a traceback.
     """
     logs.start()
+    told: tuple[type[Exception], ...] = (CannotListen, *failures)
     try:
         cli()
     except ConfigError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
-    except (CannotListen, *failures) as error:
+    except told as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
