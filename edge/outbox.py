@@ -182,6 +182,9 @@ class Outbox:
                 await self._spill(lambda held: held.at_s <= now_s - settled_s)
             elif self._leftovers.is_due(now_s=now_s) and await self._commit():
                 await self._writer.work(OutboxDisk.give_back)
+            elif not self._writer.is_usable:
+                # Nothing needs the disk now, but it may hold what earlier epochs left.
+                await self._commit()
 
     async def settle(self, *, clean: bool = True) -> None:
         """Write everything down at the end of this epoch; what the disk refuses is dropped.

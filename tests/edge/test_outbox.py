@@ -273,6 +273,22 @@ async def test_a_disk_that_refuses_drops_from_memory_and_recovers_by_itself(tmp_
         assert await drain(outbox) == [entry(seq) for seq in range(101, 201)]
 
 
+async def test_a_disk_that_comes_late_is_used_though_nothing_needs_it(tmp_path: Path) -> None:
+    time, folder = Time(), tmp_path / "later"
+    async with opened(tmp_path / "outbox.db", time) as outbox:
+        await outbox.append(entry(1))
+    folder.write_text("not mounted yet", encoding="utf-8")
+    async with opened(folder / "outbox.db", time, epoch=LATER) as outbox:
+        assert not outbox.state.disk_is_usable
+        folder.unlink()
+        folder.mkdir()
+        shutil.copy(tmp_path / "outbox.db", folder)
+        time.pass_(61)
+        await outbox.maintain()
+        assert outbox.state.disk_is_usable
+        assert await drain(outbox) == [entry(1)]
+
+
 @contextmanager
 def full_disk(at_bytes: int) -> Iterator[None]:
     """Let no file of this process grow above a size; Python ignores the signal, writes fail (setrlimit(2))."""
