@@ -5,6 +5,7 @@ registers mean stands in the catalogue (`edge.catalogue`); any quantity of a met
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,8 +36,8 @@ def _parse_ratio(written: object) -> object:
         return written
     primary, _, secondary = str(written).partition("/")
     try:
-        ratio = Fraction(primary.strip()) / Fraction(secondary.strip() or 1)
-    except (ValueError, ZeroDivisionError):
+        ratio = Fraction(Decimal(primary.strip())) / Fraction(Decimal(secondary.strip() or 1))
+    except (ArithmeticError, ValueError):
         raise ValueError(f"{written!r} is not a ratio such as 250/5") from None
     if ratio <= 0:
         raise ValueError(f"ratio {written!r} is not positive")
@@ -144,6 +145,8 @@ class MeterFile(Model):
                 ("id",),
                 f"{profile.model} has {profile.channels} channels: write channels: {{1: {self.id}}}",
             )
+        if not profile.registers:
+            yield ("overrides",), "the overrides leave nothing to read"
         for name in ("ct", "vt"):
             if getattr(self, name) != 1 and not profile.takes_ratios:
                 yield (name,), f"{name} means nothing for a meter of {profile.medium}"

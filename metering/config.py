@@ -31,7 +31,7 @@ Location = tuple[str | int, ...]
 class Model(BaseModel):
     """Root of all configuration models: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what is wrong across keys; overridden by models that have such rules."""
@@ -59,7 +59,10 @@ for _tag, _pattern, _first in (
 def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     """Decimal even with a leading zero (PyYAML would read 010 as octal), or 0x hex."""
     text = str(loader.construct_scalar(node))
-    return int(text, 16) if text.startswith("0x") else int(text)
+    try:
+        return int(text, 16) if text.startswith("0x") else int(text)
+    except ValueError as error:  # thousands of digits
+        raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
 
 
 def _construct_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
@@ -90,7 +93,7 @@ class _Document:
             self.data = {} if node is None else self._build(loader, node, ())
         except yaml.MarkedYAMLError as error:
             self._add_mark(error.problem_mark, f"not valid YAML: {error.problem}")
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             self._add_mark(None, f"not valid YAML: {error}")
         finally:
             loader.dispose()
@@ -110,7 +113,11 @@ class _Document:
     ) -> dict[Any, Any]:
         built: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
+            if not isinstance(key_node, yaml.ScalarNode):
+                # An unfilled {{ template }} reads like that.
+                self._add_mark(key_node.start_mark, "a key is a word, not a list or a mapping")
+                continue
+            key = loader.construct_object(key_node)
             there = (*here, key)
             if key in built:
                 self._add_mark(key_node.start_mark, f"key {key!r} stands twice")

@@ -20,9 +20,9 @@ _MAX_PORT = 65535
 
 
 def _parse_address(written: object) -> object:
-    if not isinstance(written, str):
+    if isinstance(written, Address):
         return written
-    host, _, port = written.rpartition(":")
+    host, _, port = str(written).rpartition(":")
     if not host or not port.isdecimal() or int(port) > _MAX_PORT:
         raise ValueError(f"{written!r} is not host:port")
     return Address(host.strip("[]"), int(port))

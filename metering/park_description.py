@@ -156,7 +156,7 @@ class ParkDescription(Model):
     def _known_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # "Europe" is a folder
             raise ValueError(
                 f"unknown time zone {name!r}{did_you_mean(name, available_timezones())}"
             ) from error

@@ -132,6 +132,17 @@ meters:
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("http: 9101", "http: 9101 is not host:port"),
+        ("outbox: {max_days: inf}", "max_days: Input should be a finite number"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_told_in_our_words(tmp_path: Path, line: str, expected: str) -> None:
+    assert expected in problems(tmp_path, f"{HEAD.replace('buses:', f'{line}{chr(10)}buses:')}{FINE}")[0]
+
+
 def test_no_meters_is_a_mistake(tmp_path: Path) -> None:
     text = "park: demo\ngateway: gw-1\nbroker: {host: b}\nbuses: {}\nmeters: []\n"
     assert problems(tmp_path, text) == [
@@ -183,6 +194,11 @@ FINE = "  - {id: m, model: eastron-sdm630, bus: line, address: 1}\n"
             "  - {model: wirenboard-wb-mwac-v2, bus: line, address: 1, channels: {1: m}, ct: 5}\n",
             ["ct means nothing for a meter of water"],
         ),
+        (
+            "  - {model: wirenboard-wb-mwac-v2, bus: line, address: 1, channels: {1: m}, overrides: {volume_l: null}}\n",
+            ["the overrides leave nothing to read"],
+        ),
+        (FINE.replace("1}", "1, ct: 250/5/3}"), ["'250/5/3' is not a ratio such as 250/5"]),
         (
             "  - {id: m, model: eastron-sdm630, bus: line, address: 1, overrides: {volts: {address: 1, type: u16}}}\n",
             ["eastron-sdm630"],

@@ -55,6 +55,20 @@ def test_no_tag_of_yaml_makes_objects(tmp_path: Path) -> None:
         read(tmp_path, "!!python/object/apply:os.system [echo]")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{ password }}", r"x\.yaml:1:9: a key is a word"),
+        ("{? [a, b] : 1}", r"x\.yaml:1:11: a key is a word"),
+        ("&a [*a]", "not valid YAML"),
+        ("9" * 5000, r"x\.yaml:1:8: not valid YAML: Exceeds the limit"),
+    ],
+)
+def test_what_cannot_be_built_is_said_without_a_traceback(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read(tmp_path, text)
+
+
 def test_the_nearest_words_are_offered() -> None:
     assert did_you_mean("addres", ["address", "model"]) == "; did you mean 'address'?"
     assert did_you_mean("zzz", ["address"]) == ""

@@ -122,6 +122,7 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
             "Europe/Lubljana",
             "4:11: timezone: unknown time zone 'Europe/Lubljana'; did you",
         ),
+        ("Europe/Ljubljana", "Europe", "4:11: timezone: unknown time zone 'Europe'"),
         ("fed_by: main", "fed_by: man", "20:13: unknown meter 'man'; did you mean 'main'?"),
         ("name: Demo park", "", "2:1: key 'name' is missing"),
         ("name: Demo park", "name: 5", "3:7: name: Input should be a valid string, write it in quotes"),
