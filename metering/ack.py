@@ -97,7 +97,7 @@ def decode(body: bytes) -> Ack:
         raise MalformedMessage("wrong_schema", f"ack of schema {parsed.get('schema')!r}")
     try:
         return Ack(time_ms=int(parsed["time_ms"]), acks=tuple(_epoch_ack(one) for one in parsed["acks"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MalformedMessage("bad_envelope", f"ack: {error}") from error
 
 

@@ -114,7 +114,7 @@ def decode(body: bytes) -> Birth:
             software=str(parsed["software"]),
             meters={meter: parse_facts(facts) for meter, facts in parsed["meters"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"birth: {error}") from error
 
 

@@ -26,6 +26,8 @@ SCHEMA = 1
 MAX_WIRE_BYTES = 128 * 1024
 MAX_INFLATED_BYTES = 1024 * 1024
 MAX_ROWS = 500
+#: What JSON and the outbox's key have room for; 35 years of a thousand messages a second.
+MAX_SEQ = 2**40 - 1
 #: What a gateway closes a message at, well below the limits above.
 TARGET_BYTES = 64 * 1024
 
@@ -47,7 +49,7 @@ class MessageId:
 
     Attributes:
         epoch: 16 lower-case hex digits, drawn at each start of a gateway process.
-        seq: From 1 in its epoch.
+        seq: From 1 in its epoch, up to `MAX_SEQ`.
     """
 
     epoch: str
@@ -56,8 +58,8 @@ class MessageId:
     def __post_init__(self) -> None:
         if not is_epoch(self.epoch):
             raise ValueError(f"epoch {self.epoch!r} is not 16 hex digits")
-        if self.seq < 1:
-            raise ValueError(f"seq {self.seq} is below 1")
+        if not 1 <= self.seq <= MAX_SEQ:
+            raise ValueError("seq is not 1 to 2^40 - 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +201,14 @@ def parse_json(body: bytes) -> Mapping[str, Any]:
 def _parse_leniently(body: bytes) -> Any:  # noqa: ANN401 - JSON of a stranger is anything
     """Second try for bodies with NaN literals, which the fast parser refuses as a whole."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=lambda _name: math.nan)
-    except UnicodeDecodeError as error:
+        parsed = json.loads(body.decode("utf-8"), parse_constant=lambda _name: math.nan)
+        # Half a surrogate pair, as an escape, is no text that could be written anywhere.
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeError as error:
         raise MalformedMessage("invalid_utf8", str(error)) from error
     except (json.JSONDecodeError, RecursionError, ValueError) as error:
         raise MalformedMessage("not_json", str(error)) from error
+    return parsed
 
 
 def _gateway(parsed: Mapping[str, Any]) -> str:

@@ -144,7 +144,7 @@ def decode(body: bytes) -> Status:
             accounts=tuple(_parse_account(account) for account in parsed["accounts"]),
             counters={str(name): int(count) for name, count in parsed["counters"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"status: {error}") from error
 
 

@@ -111,6 +111,7 @@ def _with(**changes: object) -> bytes:
         (_with(gateway=7), "bad_envelope"),
         (_with(epoch="xyz"), "bad_envelope"),
         (_with(seq=0), "bad_envelope"),
+        (_with(seq=2**40), "bad_envelope"),
         (_with(seq="1"), "bad_envelope"),
         (_with(seq=True), "bad_envelope"),
         (_with(blocks={}), "bad_envelope"),
@@ -123,6 +124,7 @@ def _with(**changes: object) -> bytes:
         (b"{" + b" " * MAX_WIRE_BYTES, "too_large"),
         (b"x\x9cnot a stream", "bad_deflate"),
         (b"[" * 100_000, "not_json"),
+        (b'{"schema":1,"gateway":"\\ud800"}', "invalid_utf8"),
     ],
 )
 def test_a_message_that_cannot_be_used_says_why(body: bytes, reason: str) -> None:
@@ -192,6 +194,7 @@ def test_the_user_properties_identify_what_cannot_be_decoded(backlog: bool) -> N
         [("epoch", "?"), ("seq", "1"), ("rows", "1")],
         [("epoch", EPOCH), ("seq", "one"), ("rows", "1")],
         [("epoch", EPOCH), ("seq", "1"), ("rows", "-1")],
+        [("epoch", EPOCH), ("seq", str(10**30)), ("rows", "1")],
         [("epoch", EPOCH), ("seq", "1"), ("rows", "1000000")],
     ],
 )

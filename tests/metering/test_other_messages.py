@@ -1,6 +1,7 @@
 """Acknowledgement, birth, status and topics: round trips, and what is refused."""
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,14 @@ def test_an_acknowledgement_survives_the_wire() -> None:
     )
 
     assert ack.decode(ack.encode(sent)) == sent
+
+
+@pytest.mark.parametrize("decode", [ack.decode, birth.decode, status.decode])
+def test_a_number_without_end_is_no_time(decode: Callable[[bytes], object]) -> None:
+    body = b'{"schema":1,"gateway":"gw-1","epoch":"%b","time_ms":1e999}' % EPOCH.encode()
+
+    with pytest.raises(MalformedMessage):
+        decode(body)
 
 
 @given(st.sets(st.integers(1, 60)))
