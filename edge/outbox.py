@@ -183,8 +183,7 @@ class Outbox:
             elif self._leftovers.is_due(now_s=now_s) and await self._commit():
                 await self._writer.work(OutboxDisk.give_back)
             elif not self._writer.is_usable:
-                # Nothing needs the disk now, but it may hold what earlier epochs left.
-                await self._commit()
+                await self._commit()  # nothing needs it now, but it may hold what earlier epochs left
 
     async def settle(self, *, clean: bool = True) -> None:
         """Write everything down at the end of this epoch; what the disk refuses is dropped.
@@ -255,17 +254,15 @@ class Outbox:
             clean=self._ends_clean,
         )
         maybe_dropped = await self._writer.write(lambda disk: disk.commit(batch))
-        if maybe_dropped is None:
-            return False
-        self._committed(batch, maybe_dropped)
-        return True
+        if maybe_dropped is not None:
+            self._committed(batch, maybe_dropped)
+        return maybe_dropped is not None
 
     def _committed(self, batch: Batch, dropped: tuple[Dropped, ...]) -> None:
         self._leftovers.flushed(batch.done, batch.forgotten, now_s=self._clock.monotonic_s())
         for entry in batch.entries:
             maybe_held = self._memory.maybe_get(entry.id.seq)
-            if maybe_held is None:
-                # Acknowledged or dropped while it was being written.
+            if maybe_held is None:  # acknowledged or dropped while it was being written
                 self._leftovers.add(entry.id)
             else:
                 maybe_held.on_disk = True
