@@ -17,6 +17,7 @@ from simulators.meter import FlowOverTime
 from simulators.wires import Wires
 
 _PRINT_EVERY_S = 1.0
+_ALL = 100
 
 
 class Progress:
@@ -36,10 +37,12 @@ class Progress:
             return
         self._told_at_s = now_s
         self._check()
-        percent = min(100, 100 * done // self._total)
+        percent = min(_ALL, 100 * done // self._total)
         text = f"  {self._what}: {done:,} of {self._total:,} ({percent} %)"
+        if percent == self._told == _ALL:
+            return
         if sys.stdout.isatty():
-            click.echo(f"\r{text}\033[K", nl=percent == 100 and self._told != percent)  # noqa: PLR2004 - all of it
+            click.echo(f"\r{text}\033[K", nl=percent == _ALL)
         elif percent // 10 != self._told // 10:
             click.echo(text)
         self._told = percent
