@@ -57,11 +57,11 @@ def _serial(folder: Path, baud: int, answer_s: float | None, answers: str) -> Fi
     config = BusConfig("line", Serial(link, baud=baud, parity=PARITY, stop_bits=STOP_BITS), timeout_s=0.5)
     with serving([SimulatedLine(units, link, baud=baud, answer_s=answer_s)]):
         done, took_s = asyncio.run(_read_for(config, reads, _SERIAL_FOR_S))
-    needed_s = sum(needed_s(read.block.count, baud, read.answer_s) for read in done)
+    busy_s = sum(needed_s(read.block.count, baud, read.answer_s) for read in done)
     kind = "" if answer_s is None else ", quick meters"
     return Figure(
         f"Bus use, {baud} Bd{kind}",
-        100 * needed_s / took_s,
+        100 * busy_s / took_s,
         "%",
         f"{len(done)} requests to {_UNITS} meters of ten models on a pty with 8N2 timing, answers: {answers}",
         _TARGET,

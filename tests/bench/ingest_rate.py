@@ -27,7 +27,8 @@ _INSTANTS = 800
 _SPACING_MS = 500
 _FULL_ROWS = 330
 _SMALL_ROWS = 20
-_OUTSTANDING = 400
+#: As of a dozen gateways with full windows; Mosquitto holds a thousand for a subscriber.
+_OUTSTANDING = 800
 _FLOOD_LINES = 5000
 _NO_CONTENT = 204
 

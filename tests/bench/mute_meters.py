@@ -17,6 +17,7 @@ from tests.bench.bus_use import BAUD, PARITY, STOP_BITS, needed_s
 from tests.bench.devices import device
 from tests.bench.figure import Bench, Figure
 from tests.bench.lines import SimulatedLine, Unit, serving
+from tests.bench.site import meter_entry
 from tests.system.chain import Chain, chain, wait_until
 
 _METERS = 20
@@ -82,20 +83,7 @@ def _run(
     """Let a gateway poll for a while; gives what was answered in it, the beginning left out."""
     link, log = one.folder / "line", one.folder / f"answers-{period_s:g}"
     bus = {"serial": str(link), "baud": BAUD, "parity": PARITY, "stop_bits": STOP_BITS, "timeout_s": 0.5}
-    meters = [
-        {
-            "model": unit.model,
-            "bus": "line",
-            "address": unit.unit,
-            "poll_s": period_s,
-            **(
-                {"channels": {1: unit.meter}}
-                if catalogue.load(unit.model).has_channels
-                else {"id": unit.meter}
-            ),
-        }
-        for unit in units
-    ]
+    meters = [meter_entry(unit, "line", period_s) for unit in units]
     one.write_gateway(_GATEWAY, buses={"line": bus}, meters=meters)
     with serving([SimulatedLine(tuple(present), link, baud=BAUD, maybe_log=log)]):
         gateway = one.start_gateway(_GATEWAY)

@@ -38,6 +38,10 @@ def measure(folder: Path) -> Iterator[Figure]:
         ]
         one.start_ingest()
         seen = asyncio.run(_replay(one, sum(held)))
+    yield from _figures(seen)
+
+
+def _figures(seen: Seen) -> Iterator[Figure]:
     first_s, last_s = seen.backlog_at_s
     meters = _SITE.gateways * _SITE.meters
     rate = seen.backlog_rows / (last_s - first_s)

@@ -64,18 +64,13 @@ def _buses(units: Sequence[Unit]) -> Iterator[tuple[Unit, ...]]:
 def _write(one: Chain, gateway: str, lines: Sequence[tuple[tuple[Unit, ...], int]], poll_s: float) -> None:
     buses = {f"bus{number}": {"tcp": f"127.0.0.1:{port}"} for number, (_, port) in enumerate(lines)}
     meters = [
-        {
-            "model": unit.model,
-            "bus": f"bus{number}",
-            "address": unit.unit,
-            "poll_s": poll_s,
-            **(
-                {"channels": {1: unit.meter}}
-                if catalogue.load(unit.model).has_channels
-                else {"id": unit.meter}
-            ),
-        }
-        for number, (part, _) in enumerate(lines)
-        for unit in part
+        meter_entry(unit, f"bus{number}", poll_s) for number, (part, _) in enumerate(lines) for unit in part
     ]
     one.write_gateway(gateway, buses=buses, meters=meters)
+
+
+def meter_entry(unit: Unit, bus: str, poll_s: float) -> dict[str, object]:
+    """Give a device as it stands in gateway.yaml; of one with channels, the first."""
+    has_channels = catalogue.load(unit.model).has_channels
+    name: dict[str, object] = {"channels": {1: unit.meter}} if has_channels else {"id": unit.meter}
+    return {"model": unit.model, "bus": bus, "address": unit.unit, "poll_s": poll_s, **name}
