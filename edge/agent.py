@@ -170,7 +170,8 @@ class Agent:
                 self._uplink.announce()
             notify("WATCHDOG=1")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), _UPKEEP_S)
+                async with asyncio.timeout(_UPKEEP_S):
+                    await over.wait()
 
     def _learn(self, _changed: Mapping[str, MeterFacts]) -> None:
         # Meters are introduced one after the other; one birth tells of all that came meanwhile.

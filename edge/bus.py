@@ -25,7 +25,7 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -102,11 +102,10 @@ class Bus:
         client = self._new_client()
         self._note_failures(client)
         self._failure = f"no connection within {_CONNECT_TIMEOUT_S:g} s"
-        try:
+        is_open = False
+        with suppress(TimeoutError):
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 is_open = await client.connect()
-        except TimeoutError:
-            is_open = False
         if not is_open:
             client.close()
             raise LineDown(f"{self._config.transport}: {self._failure}")
@@ -136,13 +135,14 @@ class Bus:
             if client is None or not client.connected:
                 raise LineDown(f"{self._config.transport}: not connected")
             answer = await self._exchange(client, unit, block)
+        _heed_cancellation()
         return _registers(answer, block)
 
     async def _wait_until_allowed(self, unit: int) -> None:
         """Keep the late window, and the silence between frames."""
         silence_s = max(self._line.silence_s, self._config.pause_s)
         allowed_s = max(self._active_at_s + silence_s, self.quarantined_until_s(unit))
-        await _sleep_until(allowed_s)
+        await asyncio.sleep(max(0.0, allowed_s - time.monotonic()))
 
     async def _exchange(self, client: _Client, unit: int, block: Block) -> ModbusPDU:
         self._wanted = (unit, block)
@@ -285,10 +285,11 @@ def _reason(error: Exception) -> str:
     return said if meaning in said else f"{said}: {meaning}"
 
 
-async def _sleep_until(instant_s: float) -> None:
-    delay_s = instant_s - time.monotonic()
-    if delay_s > 0:
-        await asyncio.sleep(delay_s)
+def _heed_cancellation() -> None:
+    """Let a cancelled task end: in Python 3.11 the `wait_for` in pymodbus may give the answer instead."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _registers(answer: ModbusPDU, block: Block) -> bytes:

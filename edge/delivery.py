@@ -93,7 +93,8 @@ class Delivery:
     async def wait(self, seconds: float) -> None:
         """Wait until there may be something to do, at most so long."""
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         except TimeoutError:
             return
         finally:

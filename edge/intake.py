@@ -138,7 +138,8 @@ class Intake:
         maybe_closes_at_s = self._assembler.maybe_closes_at_s
         until_s = _TICK_S if maybe_closes_at_s is None else maybe_closes_at_s - self._now_s()
         try:
-            await asyncio.wait_for(self._wake.wait(), min(max(until_s, 0.0), _TICK_S))
+            async with asyncio.timeout(min(max(until_s, 0.0), _TICK_S)):
+                await self._wake.wait()
         except TimeoutError:
             return
         finally:

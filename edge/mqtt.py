@@ -37,8 +37,7 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _GOODBYE_S = 3.0
 _NO_MATCHING_SUBSCRIBERS = 16  # MQTT 5, 2.4 "Reason codes"
-# Messages without a PUBACK at once. paho cannot change it once it knows the broker's Receive Maximum; this is
-# Mosquitto's default.
+# Messages without a PUBACK at once: Mosquitto's default, since paho cannot change it once it is connected.
 _INFLIGHT = 20
 
 UserProperties = tuple[tuple[str, str], ...]
@@ -129,7 +128,8 @@ class MqttLink:
             return
         self._maybe_client.disconnect()
         try:
-            await asyncio.wait_for(self._ended.wait(), _GOODBYE_S)
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._ended.wait()
         except TimeoutError:
             _LOGGER.warning("the broker connection did not end in time")
 

@@ -52,6 +52,23 @@ async def test_a_gateway_that_got_no_answer_means_a_silent_meter() -> None:
             await bus.read(1, Block(Function.INPUT, 5, 2))
 
 
+async def test_a_cancellation_is_heeded_even_at_the_instant_of_the_answer() -> None:
+    async with modbus_tcp(Meters()) as port, Bus(tcp(port)) as bus:
+        await bus.connect()
+        ended = Counter[str]()
+        for turns in range(40):
+            task = asyncio.create_task(bus.read(1, LOW))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            was_done = task.done()
+            task.cancel()
+            await asyncio.wait([task])
+            assert was_done or task.cancelled(), f"lost after {turns} turns of the loop"
+            ended["before" if was_done else "cancelled"] += 1
+        assert ended["before"]
+        assert ended["cancelled"]
+
+
 async def test_nobody_listening_says_why() -> None:
     async with modbus_tcp(Meters()) as port:
         pass
