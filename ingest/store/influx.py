@@ -80,8 +80,10 @@ class Influx2(_InfluxQlStore):
         self, database: str, measurement: str, *, tags: Mapping[str, str], start_ms: int, stop_ms: int
     ) -> None:
         """Delete a span of points."""
+        # Keys are quoted, because `group` is a word of InfluxQL: bare it is a "bad tag key" (tried).
         predicate = " AND ".join(
-            f'{key}="{_in_predicate(value)}"' for key, value in {"_measurement": measurement, **tags}.items()
+            f"{influxql.name(key)}={influxql.name(value)}"
+            for key, value in {"_measurement": measurement, **tags}.items()
         )
         self._connection.call(
             "POST",
@@ -166,10 +168,6 @@ class Influx3(_InfluxQlStore):
         """Tell whether there is one."""
         found = self.query("", "SHOW DATABASES")
         return any(database in row for series in found for row in series.rows)
-
-
-def _in_predicate(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _rfc3339(time_ms: int) -> str:

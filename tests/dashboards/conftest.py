@@ -1,9 +1,7 @@
 """A park's databases, filled, on a real InfluxDB: 1.x always, 2.x where the environment names one."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -33,15 +31,9 @@ def filled_park(shared_influx: Influx) -> Iterator[FilledPark]:
 
 
 @pytest.fixture(scope="session")
-def filled_park_2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilledPark]:
-    named = os.environ.get("ZONEWISE_TEST_INFLUXDB2")
-    if named is None:
-        pytest.skip("ZONEWISE_TEST_INFLUXDB2=url,token,org names no InfluxDB 2.x")
-    url, token, org = named.split(",")
-    token_file: Path = tmp_path_factory.mktemp("influxdb2") / "token"
-    token_file.write_text(token, encoding="utf-8")
-    store = open_store(StoreConfig(flavour=Flavour.TWO, url=url, token_file=token_file, org=org))
-    yield filled(store, url)
+def filled_park_2(influxdb2: StoreConfig) -> Iterator[FilledPark]:
+    store = open_store(influxdb2)
+    yield filled(store, influxdb2.url)
     store.close()
 
 

@@ -174,7 +174,7 @@ def test_2_x_is_asked_in_its_own_paths(tmp_path: Path) -> None:
     assert json.loads(server.requests[1].body) == {
         "start": "1970-01-01T00:00:00.000000Z",
         "stop": "1970-01-01T00:00:00.999999999Z",
-        "predicate": '_measurement="m" AND park="a\\""',
+        "predicate": '"_measurement"="m" AND "park"="a\\""',
     }
     assert json.loads(server.requests[4].body) == {"orgID": "o1", "name": "a_raw", "retentionRules": []}
     assert json.loads(server.requests[7].body)["permissions"] == [

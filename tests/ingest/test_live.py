@@ -6,10 +6,10 @@ import pytest
 
 from ingest.live import LiveFigures, Newest, figure, fresh_ms
 from ingest.rollup.facts import Counting, read_facts
+from ingest.store import Store
 from metering.quantities import Medium
 from metering.series import SLOT_MS
-from simulators.servers import Influx
-from tests.peers.small_park import T0, SmallPark, small_park
+from tests.peers.small_park import T0, SmallPark, small_park_in
 
 FACTS = {"a": Counting(poll_ms=10_000), "b": Counting(poll_ms=60_000)}
 
@@ -42,8 +42,8 @@ def test_a_meter_that_never_spoke_is_expected_all_the_same() -> None:
 
 
 @pytest.fixture
-def park(tmp_path: Path, shared_influx: Influx) -> SmallPark:
-    return small_park(tmp_path, shared_influx)
+def park(tmp_path: Path, any_store: Store) -> SmallPark:
+    return small_park_in(any_store, tmp_path)
 
 
 def live(park: SmallPark, **tags: str) -> dict[str, float]:

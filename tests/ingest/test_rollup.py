@@ -9,11 +9,12 @@ import pytest
 from ingest.errors import StoreDenied
 from ingest.registry import Registry
 from ingest.rollup.job import Rollup
+from ingest.store import Store
 from metering.birth import Birth, CounterFacts, MeterFacts
 from metering.quantities import Medium
 from metering.series import IntervalQuality, raw_database, rollup_database
 from simulators.servers import Influx
-from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park
+from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park, small_park_in
 
 pytestmark = pytest.mark.servers
 
@@ -23,8 +24,8 @@ MISSING = IntervalQuality.MISSING
 
 
 @pytest.fixture
-def park(tmp_path: Path, shared_influx: Influx) -> SmallPark:
-    return small_park(tmp_path, shared_influx)
+def park(tmp_path: Path, any_store: Store) -> SmallPark:
+    return small_park_in(any_store, tmp_path)
 
 
 def climbing(
@@ -160,13 +161,13 @@ def with_gaps_and_a_reset(dice: random.Random) -> dict[int, float]:
     return rows
 
 
-def test_any_order_of_arrival_ends_in_the_same_points(tmp_path: Path, shared_influx: Influx) -> None:
+def test_any_order_of_arrival_ends_in_the_same_points(tmp_path: Path, any_store: Store) -> None:
     dice = random.Random(3)
     rows = with_gaps_and_a_reset(dice)
     parts: list[list[int]] = [[], [], []]
     for time_ms in rows:
         parts[dice.randrange(3)].append(time_ms)
-    straight, mixed = small_park(tmp_path, shared_influx), small_park(tmp_path, shared_influx)
+    straight, mixed = small_park_in(any_store, tmp_path), small_park_in(any_store, tmp_path)
     for one in (straight, mixed):
         one.announce("main", Medium.ELECTRICITY, IMPORT)
 
@@ -183,7 +184,7 @@ def test_any_order_of_arrival_ends_in_the_same_points(tmp_path: Path, shared_inf
         assert mixed.values(name, meter="main") == straight.values(name, meter="main")
 
 
-def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, shared_influx: Influx) -> None:
+def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, any_store: Store) -> None:
     dice = random.Random(5)
     value, rows = 900_000, []
     for minute in range(5 * 60 + 1):
@@ -191,7 +192,7 @@ def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, s
         shown = 7 if minute in {100, 101, 194} else value - (1 if minute == 150 else 0)
         if not 120 < minute < 140:
             rows.append((minute * MINUTE + dice.randrange(MINUTE // 2), {IMPORT: float(shown)}))
-    live, at_once = small_park(tmp_path, shared_influx), small_park(tmp_path, shared_influx)
+    live, at_once = small_park_in(any_store, tmp_path), small_park_in(any_store, tmp_path)
     for one in (live, at_once):
         one.announce("main", Medium.ELECTRICITY, IMPORT)
 

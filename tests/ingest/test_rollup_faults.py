@@ -8,11 +8,11 @@ import pytest
 from ingest.line import Field, encode_point
 from ingest.registry import Announcement, encode_announcement
 from ingest.rollup.job import Rollup
+from ingest.store import Store
 from metering.birth import CounterFacts, MeterFacts
 from metering.quantities import Medium
 from metering.series import SLOT_MS, raw_database
-from simulators.servers import Influx
-from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park
+from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in
 
 pytestmark = pytest.mark.servers
 
@@ -22,8 +22,8 @@ DAY = 24 * HOUR
 
 
 @pytest.fixture
-def park(tmp_path: Path, shared_influx: Influx) -> SmallPark:
-    return small_park(tmp_path, shared_influx)
+def park(tmp_path: Path, any_store: Store) -> SmallPark:
+    return small_park_in(any_store, tmp_path)
 
 
 def rising(park: SmallPark, meter: str, times_ms: range, *, per_minute: int = 10) -> None:
@@ -79,7 +79,8 @@ def test_a_meter_whose_readings_were_deleted_holds_up_no_group(park: SmallPark) 
         park.announce(meter, Medium.ELECTRICITY, IMPORT)
         rising(park, meter, range(0, HOUR + 1, MINUTE))
     park.once(HOUR)
-    park.store.query(raw_database(park.name), "DROP SERIES FROM electricity WHERE meter = 'press'")
+    all_time = {"start_ms": T0, "stop_ms": T0 + 2 * HOUR}
+    park.store.delete(raw_database(park.name), "electricity", tags={"meter": "press"}, **all_time)
     rising(park, "main", range(HOUR, 2 * HOUR + 1, MINUTE))
 
     park.once(2 * HOUR)
@@ -132,8 +133,8 @@ def test_a_point_of_meters_that_makes_no_sense_stops_nothing(park: SmallPark, co
     assert park.values(IMPORT, meter="main") == dict.fromkeys(range(4), 150)
 
 
-def test_an_hourly_meters_spike_is_judged_alike_at_any_time(tmp_path: Path, shared_influx: Influx) -> None:
-    live, at_once = small_park(tmp_path, shared_influx), small_park(tmp_path, shared_influx)
+def test_an_hourly_meters_spike_is_judged_alike_at_any_time(tmp_path: Path, any_store: Store) -> None:
+    live, at_once = small_park_in(any_store, tmp_path), small_park_in(any_store, tmp_path)
     reads = [(hour * HOUR + 5 * MINUTE, {IMPORT: 10_000.0 + 100 * hour}) for hour in range(12)]
     reads[4] = (reads[4][0], {IMPORT: 5_000_000.0})
     for one in (live, at_once):

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,27 +20,9 @@ def influx_1(server: Influx) -> Store:
     return open_store(StoreConfig(flavour=Flavour.ONE, url=server.url))
 
 
-def maybe_influx_2(folder: Path) -> Store | None:
-    """The InfluxDB 2.x that ZONEWISE_TEST_INFLUXDB2=url,token,org names."""
-    named = os.environ.get("ZONEWISE_TEST_INFLUXDB2")
-    if named is None:
-        return None
-    url, token, org = named.split(",")
-    (folder / "token").write_text(token)
-    return open_store(StoreConfig(flavour=Flavour.TWO, url=url, token_file=folder / "token", org=org))
-
-
-@pytest.fixture(params=[1, 2])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == 1:
-        opened = influx_1(request.getfixturevalue("shared_influx"))
-    else:
-        maybe_store = maybe_influx_2(tmp_path)
-        if maybe_store is None:
-            pytest.skip("ZONEWISE_TEST_INFLUXDB2=url,token,org names no InfluxDB 2.x")
-        opened = maybe_store
-    yield opened
-    opened.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    return any_store
 
 
 @pytest.fixture
@@ -99,6 +80,25 @@ def test_deleting_takes_a_half_open_span_of_some_tags(store: Store, database: st
 
 
 @pytest.mark.servers
+def test_every_tag_of_ours_can_say_what_is_deleted(store: Store, database: str) -> None:
+    """Some are words of InfluxQL: `group`."""
+    tags = {
+        "gateway": "g1",
+        "group": "z1",
+        "id": "x",
+        "instance": "1",
+        "level": "zone",
+        "park": "a",
+        "version": "1",
+    }
+    for value in ("z1", "z2"):
+        text = ",".join(f"{key}={one}" for key, one in {**tags, "group": value}.items())
+        store.write(database, f"member,meter=m-{value},{text} v=1 {T0_MS}".encode())
+    store.delete(database, "member", tags=tags, start_ms=T0_MS, stop_ms=T0_MS + 1)
+    assert rows(store, database, "member") == [("m-z2", T0_MS, 1)]
+
+
+@pytest.mark.servers
 def test_all_time_can_be_deleted(store: Store, database: str) -> None:
     store.write(database, line("m1", T0_MS) + line("m1", 0) + line("m1", -T0_MS) + line("m2", T0_MS))
     store.delete(database, "electricity", tags={"meter": "m1"}, start_ms=-(2**62), stop_ms=2**62)
@@ -151,12 +151,10 @@ def test_several_threads_may_use_one_store(store: Store, database: str) -> None:
 
 @pytest.mark.servers
 @pytest.mark.parametrize("count", [9_999, 10_000, 10_001, 100_000])
-def test_large_answers_come_whole(shared_influx: Influx, count: int) -> None:
-    store, name = influx_1(shared_influx), next(_NAMES)
-    store.ensure(name)
+def test_large_answers_come_whole(store: Store, database: str, count: int) -> None:
     for meter in ("m1", "m2"):
-        store.write(name, b"".join(line(meter, T0_MS + i) for i in range(count)))
-    found = store.query(name, 'SELECT "v" FROM "electricity" GROUP BY "meter"')
+        store.write(database, b"".join(line(meter, T0_MS + i) for i in range(count)))
+    found = store.query(database, 'SELECT "v" FROM "electricity" GROUP BY "meter"')
     assert [one.tags for one in found] == [{"meter": "m1"}, {"meter": "m2"}]
     for one in found:
         assert [time_ms - T0_MS for time_ms, _ in one.rows] == list(range(count))

@@ -1,12 +1,13 @@
 """A small park on a real InfluxDB for tests of the rollup: writes raw rows, reads derived points."""
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.config import StoreConfig
+from ingest.config import Flavour, StoreConfig
 from ingest.line import encode_point
 from ingest.registry import Announcement, encode_announcement
 from ingest.rollup.job import Cycle, Rollup
@@ -100,8 +101,13 @@ class SmallPark:
 
 def small_park(folder: Path, influx: Influx) -> SmallPark:
     """Make a park with empty databases."""
-    name = f"rollup-{next(_NUMBERS)}"
-    store = open_store(StoreConfig.model_validate({"flavour": 1, "url": influx.url}))
+    return small_park_in(open_store(StoreConfig(flavour=Flavour.ONE, url=influx.url)), folder)
+
+
+def small_park_in(store: Store, folder: Path) -> SmallPark:
+    """Make a park with empty databases in a store."""
+    # The process id, because a server that a person named has the parks of earlier runs.
+    name = f"rollup-{os.getpid()}-{next(_NUMBERS)}"
     for database in (raw_database(name), rollup_database(name)):
         store.ensure(database)
     path = folder / f"{name}.yaml"
