@@ -122,19 +122,18 @@ class Judge:
         if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
             raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
         changes = self._registry.announce(born)
-        try:
-            points = tuple(encode_announcement(self._park, one) for one in changes)
-        except ValueError as error:  # an infinite poll period
-            raise MalformedMessage("bad_envelope", str(error)) from error
-        return Verdict(gateway, points=points)
+        return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
 
 
 def refuse(record: Record, reason: str, detail: str) -> Verdict:
     """Give the verdict that sets a message aside as a whole."""
-    maybe_topic = maybe_parse(record.topic)
-    maybe_tag = message.maybe_tag(record.properties)
+    parsed = maybe_parse(record.topic)
+    maybe_topic = parsed if isinstance(parsed, GatewayTopic) else None
+    # Births are not acknowledged, whatever stands beside them.
+    is_birth = maybe_topic is not None and maybe_topic.kind == "birth"
+    maybe_tag = None if is_birth else message.maybe_tag(record.properties)
     return Verdict(
-        gateway=maybe_topic.gateway if isinstance(maybe_topic, GatewayTopic) else "",
+        gateway="" if maybe_topic is None else maybe_topic.gateway,
         maybe_id=None if maybe_tag is None else maybe_tag.id,
         rows=0 if maybe_tag is None else maybe_tag.rows,
         maybe_reason=reason,

@@ -3,6 +3,7 @@
 Published at connect before the first data, and on change. Ingest keeps each change as a point of `meters`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,9 @@ from metering.errors import MalformedMessage
 from metering.message import SCHEMA, parse_json
 from metering.names import is_epoch, is_gateway_id, is_meter_id
 from metering.quantities import Medium
+
+#: A week: nobody polls a meter more rarely, and a slot waits for two periods.
+_LONGEST_POLL_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,12 @@ class CounterFacts:
 
     step: float
     modulus: float | None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step < math.inf:
+            raise ValueError(f"step {self.step} is not a positive number")
+        if self.modulus is not None and not 1 <= self.modulus < math.inf:
+            raise ValueError(f"modulus {self.modulus} is not a number from 1 on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,8 @@ class MeterFacts:
     counters: Mapping[str, CounterFacts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.poll_s > 0:
-            raise ValueError(f"poll period {self.poll_s} s is not positive")
+        if not 0 < self.poll_s <= _LONGEST_POLL_S:
+            raise ValueError(f"poll period {self.poll_s} s is not above 0 and at most a week")
 
 
 @dataclass(frozen=True, slots=True)

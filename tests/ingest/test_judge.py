@@ -1,6 +1,7 @@
 """Verdicts on whole messages, without I/O."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from metering.park import Park
 NOW_MS = 1_790_000_000_000
 EPOCH = "00000000000000aa"
 TAGS = (("epoch", EPOCH), ("seq", "5"), ("rows", "2"))
+STEP = {"step": 1, "modulus": None}
 FACTS = {"model": "m", "profile": "p", "medium": "water", "poll_s": 60, "serial": None, "counters": {}}
 
 
@@ -103,11 +105,27 @@ def test_a_birth_gives_points_and_no_rows() -> None:
         ({"schema": 2}, "wrong_schema"),
         ({"meters": {"M 1": FACTS}}, "bad_envelope"),
         ({"meters": {"m-1": {**FACTS, "poll_s": float("inf")}}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "poll_s": 1e9}}}, "bad_envelope"),
         ({"meters": {"m-1": {**FACTS, "medium": "steam"}}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "counters": {"volume_l": {**STEP, "step": 0}}}}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "counters": {"volume_l": {**STEP, "modulus": 0}}}}}, "bad_envelope"),
+        ({"time_ms": float("inf")}, "bad_envelope"),
     ],
 )
 def test_a_bad_birth_is_refused(changes: dict[str, Any], reason: str) -> None:
     assert judge().judge(born(**changes)).maybe_reason == reason
+
+
+def test_a_refused_birth_has_no_effect() -> None:
+    one = judge()
+    both = {"m-1": FACTS, "m-2": {**FACTS, "poll_s": float("inf")}}
+    assert one.judge(born(meters=both)).maybe_reason == "bad_envelope"
+    assert one.judge(born()).points == judge().judge(born()).points
+
+
+def test_a_birth_is_not_acknowledged_whatever_its_properties() -> None:
+    verdict = judge().judge(replace(born(gateway="gw-2"), properties=TAGS))
+    assert (verdict.maybe_reason, verdict.maybe_id, verdict.rows) == ("gateway_mismatch", None, 0)
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda noise: good().replace(b"volume_l", noise)))
