@@ -2,6 +2,8 @@
 
 Invariants:
 - `append` returns after fsync; when it fails, the file ends where it ended before.
+- A file that somebody has deleted or cut is given up with `FileNotFoundError`: take it anew. Written on, it
+  would begin with zeros.
 - After a failed fsync the kernel may call pages clean that never reached the disk, so the file is opened anew
   and its end cut again before the next append.
 """
@@ -29,7 +31,7 @@ class AppendFile:
 
         Raises:
             OSError: when the disk refuses; nothing of the bytes stays. `FileNotFoundError` when the file was
-                deleted meanwhile: take it anew.
+                deleted or cut meanwhile: take it anew.
         """
         offset = self.size_bytes
         fd = self._open() if self._maybe_fd is None else self._maybe_fd
@@ -49,6 +51,7 @@ class AppendFile:
             make_folder(self.path.parent)
         fd = os.open(self.path, _FLAGS, _MODE)
         try:
+            _check_is_whole(fd, self.size_bytes)
             os.ftruncate(fd, self.size_bytes)
             if is_new:
                 sync_folder(self.path.parent)
@@ -84,6 +87,11 @@ def _check_is_named(fd: int) -> None:
     """Refuse to write to a file that somebody has deleted: its bytes would be gone with us."""
     if os.fstat(fd).st_nlink == 0:
         raise FileNotFoundError(errno.ENOENT, "the file was deleted")
+
+
+def _check_is_whole(fd: int, size_bytes: int) -> None:
+    if os.fstat(fd).st_size < size_bytes:
+        raise FileNotFoundError(errno.ENOENT, "the file was deleted or cut")
 
 
 def make_folder(folder: Path) -> None:

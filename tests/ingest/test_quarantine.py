@@ -103,6 +103,18 @@ def test_a_file_that_was_deleted_is_begun_anew_with_an_error_first(tmp_path: Pat
         assert list(quarantine.read("demo")) == [WHOLE]
 
 
+def test_a_file_that_was_deleted_to_make_room_is_begun_anew(tmp_path: Path) -> None:
+    with Quarantine(tmp_path) as quarantine:
+        quarantine.add([ENTRY])
+        with files_limited_to(1000), pytest.raises(QuarantineError):
+            quarantine.add([ENTRY] * 20)
+        (tmp_path / "demo" / "2026-09-22.1.jsonl").unlink()
+        with pytest.raises(QuarantineError, match="deleted"):
+            quarantine.add([WHOLE])
+        quarantine.add([WHOLE])
+        assert list(quarantine.read("demo")) == [WHOLE]
+
+
 @given(st.text(max_size=800))
 def test_whatever_a_stranger_wrote_is_kept_as_far_as_it_can_be(
     tmp_path_factory: pytest.TempPathFactory, detail: str
