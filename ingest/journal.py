@@ -152,7 +152,10 @@ class Journal:
         return self.reader.read(park, first_day=first_day, last_day=last_day)
 
     def remove_expired(self, today: date) -> tuple[Path, ...]:
-        """Delete this instance's segments that are older than the days to keep, and give their paths."""
+        """Delete this instance's segments that are older than the days to keep, and give their paths.
+
+        One that cannot be deleted is logged and stays for the next time.
+        """
         if self._keep_days is None:
             return ()
         expired = [
@@ -161,10 +164,17 @@ class Journal:
             for segment in self._own_segments(park)
             if (today - segment.day).days > self._keep_days
         ]
-        for path in expired:
-            path.unlink()
-            _LOGGER.info("%s: older than %d days, deleted", path, self._keep_days)
-        return tuple(expired)
+        return tuple(path for path in expired if _is_deleted(path))
+
+
+def _is_deleted(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError as error:
+        _LOGGER.warning("%s: older than is kept, but it cannot be deleted: %s", path, error.strerror)
+        return False
+    _LOGGER.info("%s: older than is kept, deleted", path)
+    return True
 
 
 def _lock(folder: Path, instance: str) -> int:

@@ -183,6 +183,18 @@ def test_only_expired_segments_of_this_instance_are_deleted(tmp_path: Path) -> N
         ]
 
 
+def test_an_expired_segment_that_cannot_be_deleted_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "demo").mkdir()
+    with Journal(tmp_path, keep_days=7) as journal:
+        journal.append([record(1)])
+        stubborn = tmp_path / "demo" / "2026-09-21.1.1.zwj"
+        stubborn.mkdir()
+        assert journal.remove_expired(date(2026, 9, 30)) == (tmp_path / "demo" / "2026-09-22.1.1.zwj",)
+    assert str(stubborn) in caplog.text
+
+
 def test_the_journal_is_kept_for_ever_by_default(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.append([record(1, received_at_ms=NOON_MS)])
