@@ -138,7 +138,8 @@ class Subscriber:
             info = client.publish(self._subscription.status_topic, body, qos=1, retain=True)
             await asyncio.to_thread(_wait_sent, info)
             client.disconnect()
-        await asyncio.to_thread(self._thread.join, _GOODBYE_S)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, _GOODBYE_S)
 
     def puback(self, arrival: Arrival) -> None:
         """Tell the broker that there is room for another message."""

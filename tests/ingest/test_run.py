@@ -88,3 +88,15 @@ def test_what_is_wrong_with_a_start_is_said_without_a_traceback(tmp_path: Path) 
         config.write_text(f"{other}instanze: '2'\nbrokr: {{}}\n", encoding="utf-8")
         code, told = run_to_its_end(park, "zonewise-ingest", "run", "--config", str(config))
         assert (code, told.count("did you mean"), "Traceback" in told) == (2, 2, False)
+
+
+def test_a_process_that_still_waits_for_influxdb_ends_cleanly(tmp_path: Path) -> None:
+    with running(tmp_path) as park:
+        assert park.programs["ingest"].stop() == 0
+        config = tmp_path / "ingest.yaml"
+        text = config.read_text(encoding="utf-8").replace(park.influx.url, "http://127.0.0.1:1")
+        config.write_text(text, encoding="utf-8")
+        park.programs["ingest"].start()
+        wait_until("it waits", lambda: "waits to start" in park.programs["ingest"].log)
+        assert park.programs["ingest"].stop() == 0
+        assert "Traceback" not in park.programs["ingest"].log
