@@ -45,7 +45,9 @@ class Reports:
             if self._is_well:
                 _LOGGER.warning("%s: events and gateway states wait: %s", self._database, error)
             self._is_well = False
-            self._lines.extendleft(reversed(some[len(self._lines) - _MOST_LINES or None :]))
+            # The newest of them, as far as there is room beside what has come meanwhile.
+            room = _MOST_LINES - len(self._lines)
+            self._lines.extendleft(some[: -room - 1 : -1])
         else:
             self._is_well = True
 
