@@ -10,7 +10,7 @@ First steps:
   zonewise-ingest secrets secrets --parks parks
   zonewise-ingest init --config ingest.yaml
   zonewise-ingest run --config ingest.yaml
-  zonewise-ingest rollup --config ingest.yaml
+  zonewise-ingest rollup --config ingest.yaml --park demo
 """
 
 cli = LazyCommands(

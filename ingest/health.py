@@ -96,7 +96,7 @@ def _account_object(account: Account) -> dict[str, object]:
 
 
 def _flags(account: Account) -> dict[str, int]:
-    return {str(flag.name).lower(): count for flag, count in account.bad_values.items()}
+    return {str(flag.name).lower(): count for flag, count in list(account.bad_values.items())}
 
 
 #: Counters of an account: metric, help, and its figure.
