@@ -181,6 +181,16 @@ def test_a_message_without_readable_ids_is_set_aside_and_not_acknowledged(statio
     station.good_passes()
 
 
+@pytest.mark.parametrize("payload", [b"{", body(10**30, [["m-1", 0, 0, float("nan"), 1, 1]])])
+def test_a_seq_beyond_all_bounds_is_set_aside_and_not_acknowledged(station: Station, payload: bytes) -> None:
+    reason = "not_json" if payload == b"{" else "bad_envelope"
+    before, acks = count_whole(station, reason), len(station.gateway.acks)
+    station.gateway.send(payload, tags(10**30, 1))
+    wait_until("it is in the quarantine", lambda: count_whole(station, reason) == before + 1)
+    assert len(station.gateway.acks) == acks
+    station.good_passes()
+
+
 def test_a_bad_birth_is_set_aside(station: Station) -> None:
     before = count_whole(station, "bad_envelope")
     station.gateway.send(json.dumps({"schema": 1, "gateway": "gw-1"}).encode(), kind="birth")
