@@ -1,13 +1,13 @@
 """From what a counter showed to what it counted. Pure.
 
 `unwrap` turns the reads of one counter into totals, which go on over rollovers and resets. The rules are
-those of interval metering (c0 the value before, c1 after a decrease, M the modulus):
+those of interval metering, tried from the top (c0 the value before, c1 after a decrease, M the modulus):
 
 | what the reads show | verdict | what is counted between c0 and c1 |
 |---|---|---|
-| falls and is back within the return time | dip: the fallen reads are rejected | the rise over the dip |
-| jumps up and falls back within it | spike: the high reads are rejected | the rise over the spike |
 | falls by at most two steps | jitter: the highest value of the last 30 min is held | 0 |
+| jumps and falls back within the return time | spike: the high reads are rejected | the rise over the spike |
+| falls and is back within it | dip: the fallen reads are rejected | the rise over the dip |
 | c0 > 0.9 M, and at most M / 5 to c1 | rollover | M - c0 + c1 |
 | c1 < c0 / 100 | reset: the counter began again at 0 | at least c1; *estimated* |
 | any other fall | break: nothing is known | 0; *suspect* |
@@ -23,6 +23,7 @@ Invariants:
 A device that was exchanged (another serial or profile in `meters`) is a boundary between two calls.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -141,11 +142,12 @@ class _Unwrapping:
         peak = self.values[self.peaks[0] if self.peaks else self.accepted[-1]] if self.accepted else 0
         value = self.values[position]
         if self.accepted and peak - value > self.rules.jitter:
+            # First, or two spikes soon after one another would make a dip of the truth between them.
+            if self._drop_spike(position):
+                return position
             back = self._end_of_dip(position, peak)
             if back > position:
                 return back
-            if self._drop_spike(position):
-                return position
             self._begin_segment(position, peak)
         self._accept(position)
         return position + 1
@@ -193,10 +195,10 @@ class _Unwrapping:
     def _truncate(self, count: int) -> None:
         del self.accepted[count:], self.totals[count:]
         self.peaks.clear()
-        newest_ms = self.times_ms[self.accepted[-1]]
-        for i in self.accepted[self.segment :]:
-            if newest_ms - self.times_ms[i] <= HOLD_MS:
-                self._remember(i)
+        oldest_ms = self.times_ms[self.accepted[-1]] - HOLD_MS
+        first = bisect_left(self.accepted, oldest_ms, self.segment, key=self.times_ms.__getitem__)
+        for i in self.accepted[first:]:
+            self._remember(i)
 
     def _begin_segment(self, position: int, before: int) -> None:
         value, total = self.values[position], self.totals[-1]

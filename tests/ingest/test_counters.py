@@ -75,6 +75,17 @@ def test_a_counter_that_rises_by_and_by_before_its_reset_is_no_spike() -> None:
     assert course.totals[-1] == 950 + 7
 
 
+@pytest.mark.parametrize("every", [3, 10, 60])
+def test_spikes_soon_after_one_another_are_each_rejected(every: int) -> None:
+    true = range(1_000_000, 1_001_000)
+    shown = [value + 8_000_000 * (i % every == 1) for i, value in enumerate(true)]
+    course = unwrap(reads(*shown), RULES)
+
+    assert course.totals[-1] - course.totals[0] == 999
+    assert course.rejected == sum(value > true[-1] for value in shown)
+    assert course.flaws == ()
+
+
 def test_rollovers_further_apart_than_the_return_time_all_count() -> None:
     course = unwrap(reads(60_000, 100, 60_100, 200, every_ms=HOLD_MS), CounterRules(modulus=65536))
 
