@@ -1,9 +1,10 @@
 """What a configuration will cost, before anything is connected: bus time and uplink volume. Pure.
 
 A bus fits while its polls take at most `MOST_BUSY` of the time: the rest belongs to the probes of mute meters
-(together at most 5 % of the line). The uplink is predicted by packing the rows of ten minutes with the same
-assembler and seal that the gateway uses, with values as long as real ones, plus what MQTT, TCP and IP add to
-each message. Resends, TLS handshakes, births and status messages are not in it.
+(together at most 5 % of the line). The uplink is predicted by packing the rows of ten minutes, and of one
+round of the meters that are read seldom, with the same assembler and seal that the gateway uses, with values
+as long as real ones, plus what MQTT, TCP and IP add to each message. Resends, TLS handshakes, births and
+status messages are not in it.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from metering.readings import EARLIEST_MS, Reading, Row, Value
 MOST_BUSY = 0.95
 _MONTH_S = 30 * 86400
 _HORIZON_S = 600.0
+# Devices read less often than this get a horizon of their own: one poll.
+_SELDOM_S = 60.0
 # MQTT 5 PUBLISH without topic, properties and body; TCP and IPv4 headers; the PUBACK and what carries it; the
 # share of an acknowledgement. Each user property has 5 bytes besides its texts (MQTT 5.0, 2.2.2 and 3.3).
 _PUBLISH_BYTES = 10
@@ -122,11 +125,17 @@ def _bus(bus: BusConfig, devices: tuple[DeviceConfig, ...]) -> BusForecast:
 
 
 def _uplink(config: GatewayConfig) -> UplinkForecast:
-    horizon_s = max(_HORIZON_S, *(device.poll_s for device in config.devices))
     topic = topics.data(config.park, config.gateway)
-    total = sum(_wire_bytes(entry, topic) for entry in _entries(config, horizon_s))
+    bytes_per_s = sum(
+        sum(_wire_bytes(entry, topic) for entry in _entries(config, horizon_s)) / horizon_s
+        for horizon_s in {_horizon_s(device) for device in config.devices}
+    )
     rows = sum(86400 / device.poll_s * len(device.points) for device in config.devices)
-    return UplinkForecast(rows_per_day=rows, mb_per_month=total / horizon_s * _MONTH_S / 1e6)
+    return UplinkForecast(rows_per_day=rows, mb_per_month=bytes_per_s * _MONTH_S / 1e6)
+
+
+def _horizon_s(device: DeviceConfig) -> float:
+    return _HORIZON_S if device.poll_s <= _SELDOM_S else device.poll_s
 
 
 def _wire_bytes(entry: Entry, topic: str) -> int:
@@ -136,7 +145,7 @@ def _wire_bytes(entry: Entry, topic: str) -> int:
 
 
 def _entries(config: GatewayConfig, horizon_s: float) -> Iterator[Entry]:
-    """Pack the rows of the horizon as the gateway would."""
+    """Pack the rows of the devices with this horizon as the gateway would."""
     assembler = Assembler(gateway=config.gateway, epoch="0" * 16)
     for at_s, reading in sorted(_arrivals(config, horizon_s), key=lambda arrival: arrival[0]):
         maybe_closed = assembler.maybe_close(now_s=at_s)
@@ -154,7 +163,8 @@ def _arrivals(config: GatewayConfig, horizon_s: float) -> Iterator[tuple[float, 
         devices = config.devices_on(bus.name)
         ends_s = accumulate(poll_time_s(bus, device) for device in devices)
         for device, end_s in zip(devices, ends_s, strict=True):
-            for poll in range(int(horizon_s // device.poll_s)):
+            polls = int(horizon_s // device.poll_s) if _horizon_s(device) == horizon_s else 0
+            for poll in range(polls):
                 at_s = poll * device.poll_s + end_s
                 yield from ((at_s, reading) for reading in _readings(device, at_s))
 

@@ -52,6 +52,17 @@ def test_a_line_that_is_too_slow_is_said_with_a_way_out(tmp_path: Path) -> None:
     assert "longer poll_s" in done.stdout
 
 
+def test_a_meter_read_once_a_day_adds_its_own_rows_and_no_more(tmp_path: Path) -> None:
+    often = forecast(load_config(write(tmp_path, count=3, poll_s=10))).uplink
+    path = write(tmp_path, count=3, poll_s=10)
+    daily = "\n  - {id: daily, model: eastron-sdm630, bus: line, address: 99, poll_s: 86400}\n"
+    path.write_text(path.read_text(encoding="utf-8") + daily, encoding="utf-8")
+    both = forecast(load_config(path)).uplink
+
+    assert both.rows_per_day == often.rows_per_day + 1
+    assert 0.01 < both.mb_per_month - often.mb_per_month < 0.05, "a month has thirty of them"
+
+
 def test_an_uplink_that_is_too_small_is_said(tmp_path: Path) -> None:
     path = write(tmp_path, count=10, poll_s=10)
 
