@@ -1,8 +1,11 @@
 """What a measurement gives. Pure."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+_BOUND = re.compile(r"(?P<way>[<>])= (?P<bound>[\d,.]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,15 @@ class Figure:
     def measured(self) -> str:
         """Value and unit as text, three significant digits."""
         return f"{_number(self.value)} {self.unit}"
+
+    @property
+    def maybe_met(self) -> bool | None:
+        """Whether the target is met; `None` where it names no bound."""
+        found = _BOUND.search(self.target)
+        if found is None:
+            return None
+        bound = float(found["bound"].replace(",", ""))
+        return self.value <= bound if found["way"] == "<" else self.value >= bound
 
 
 @dataclass(frozen=True, slots=True)

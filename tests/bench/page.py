@@ -41,12 +41,16 @@ def page(
 
 def _group(title: str, figures: Sequence[Figure]) -> str:
     rows = "\n".join(
-        f"| {one.name} | {one.target or '-'} | **{one.measured}** | {one.how} |" for one in figures
+        f"| {one.name} | {one.target or '-'} | {_measured(one)} | {one.how} |" for one in figures
     )
     return (
         f"## {title[:1].upper()}{title[1:]}\n\n"
         f"| figure | target | measured | how |\n|---|---|---|---|\n{rows}\n"
     )
+
+
+def _measured(one: Figure) -> str:
+    return f"**{one.measured}**" + (", missed" if one.maybe_met is False else "")
 
 
 def _left_out(unmeasured: Iterable[Unmeasured]) -> str:

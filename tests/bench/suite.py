@@ -35,7 +35,7 @@ UNMEASURED: tuple[Unmeasured, ...] = (
     Unmeasured(
         "The gateway on a Raspberry Pi",
         "<= 48 MB RSS, <= 5 % of one core",
-        "run `make bench BENCH=live` on one; arm64 needs about as much memory and several times the time",
+        "run `make bench BENCH=live` on one",
     ),
     Unmeasured("InfluxDB 2.x", ">= 250,000 values/s", "Debian has no package of it; see `compose.yaml`"),
 )

@@ -35,6 +35,27 @@ def test_a_figure_has_three_digits(value: float, text: str) -> None:
     assert Figure("x", value, "s", "by hand").measured == text
 
 
+@pytest.mark.parametrize(
+    ("value", "target", "met"),
+    [
+        (48.0, "<= 48 MB RSS", True),
+        (48.1, "<= 48 MB RSS", False),
+        (1.0, "p99 <= 1 s", True),
+        (249_999.0, ">= 250,000 values/s", False),
+        (250_000.0, ">= 250,000 values/s", True),
+        (1.0, "minutes", None),
+        (1.0, "", None),
+    ],
+)
+def test_a_target_with_a_bound_is_met_or_missed(value: float, target: str, met: bool | None) -> None:  # noqa: FBT001 - a table of cases
+    assert Figure("x", value, "s", "by hand", target).maybe_met is met
+
+
+def test_the_page_says_what_is_missed() -> None:
+    text = page("2026-01-01", [], [("size", [Figure("x", 53.6, "MB", "by hand", "<= 48 MB")])], [])
+    assert "**53.6 MB**, missed" in text
+
+
 def test_a_line_has_no_trailing_blanks() -> None:
     assert line(FIGURES[1]) == line(FIGURES[1]).rstrip()
 
