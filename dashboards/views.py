@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from grafana_foundation_sdk.builders import bargauge, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.common import (
@@ -13,8 +12,6 @@ from grafana_foundation_sdk.builders.common import (
     VizTooltipOptions,
 )
 from grafana_foundation_sdk.builders.dashboard import FieldColor
-from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
@@ -95,7 +92,7 @@ def _lines(panel: Panel, _texts: Texts) -> timeseries.Panel:
     # Points two days apart are still neighbours where there is one a day.
     daily = panel.interval == "1d"
     return (
-        _graph(panel)
+        _graph()
         .draw_style(GraphDrawStyle.LINE)
         .line_width(1)
         .fill_opacity(5)
@@ -106,13 +103,13 @@ def _lines(panel: Panel, _texts: Texts) -> timeseries.Panel:
 
 
 def _bars(panel: Panel, _texts: Texts) -> timeseries.Panel:
-    bars = _graph(panel).draw_style(GraphDrawStyle.BARS).line_width(0).fill_opacity(80)
+    bars = _graph().draw_style(GraphDrawStyle.BARS).line_width(0).fill_opacity(80)
     if panel.stacked:
         bars = bars.stacking(StackingConfig().mode(StackingMode.NORMAL).group("A"))
     return bars.legend(_legend().calcs(["sum"]))
 
 
-def _graph(_panel: Panel) -> timeseries.Panel:
+def _graph() -> timeseries.Panel:
     return timeseries.Panel().tooltip(
         VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
     )
@@ -200,7 +197,3 @@ _VIEWS: Mapping[View, Callable[[Panel, Texts], AnyPanel]] = MappingProxyType(
         View.TABLE: _table,
     }
 )
-
-#: What the SDK takes as a panel, for callers that add to it.
-PanelBuilder = Builder[dashboard.Panel]
-Json = dict[str, Any]

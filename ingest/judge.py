@@ -55,11 +55,6 @@ class Verdict:
     maybe_reason: str | None = None
     detail: str = ""
 
-    @property
-    def rows_refused(self) -> int:
-        """Rows that are set aside, alone or with their message."""
-        return self.rows if self.maybe_reason is not None else len(self.refused)
-
 
 class Judge:
     """Judges the messages of one park; used by one thread at a time."""

@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-VERSION = 1
 HEADER = b"zonewise journal 1\n"
 _HEADER_START = b"zonewise journal "
 _MAGIC = b"\xf7ZWF"
