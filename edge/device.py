@@ -136,8 +136,7 @@ class Device:
         if is_probe and not (identity or profile.setup_registers or serial):
             cheapest = min(self._plans[PollClass.FAST].registers, key=lambda register: register.count)
             await self._read_alone(wire, (cheapest,))
-        for point in self.config.points:
-            self._decoder(point, self._plans[PollClass.SLOW].blocks)
+        self._prepare_decoders()
         self.is_introduced = True
 
     async def poll(self, wire: Wire) -> Poll:
@@ -168,6 +167,16 @@ class Device:
             serial=self.maybe_serial,
             counters=counters,
         )
+
+    def _prepare_decoders(self) -> None:
+        try:
+            for point in self.config.points:
+                self._decoder(point, self._plans[PollClass.SLOW].blocks)
+        except ImplausibleValue as error:
+            if self.maybe_mismatch is None:
+                raise
+            # The cause, not only what came of it.
+            raise ImplausibleValue(f"it says that it is {self.maybe_mismatch!r}: {error}") from error
 
     def _new_plans(self) -> dict[PollClass, ReadPlan]:
         profile = self.config.profile

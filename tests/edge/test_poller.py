@@ -208,6 +208,17 @@ async def test_another_model_gives_no_rows_and_is_looked_at_again() -> None:
     assert bench.rows
 
 
+async def test_another_model_is_named_where_its_numbers_make_no_scale(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(serial_bus(), [device(1, "iskra-wm3m4")])
+    bench.line.images.update({(1, address): 0x4D4D for address in range(1, 500)})
+    await bench.run(20)
+    assert bench.rows == []
+    assert bench.state(1) is DeviceState.UNUSABLE
+    assert "says that it is 'MMMMMMMMMMMMMMMM'" in caplog.text
+
+
 async def test_channels_are_read_together_and_give_a_row_each() -> None:
     points = (Point("z2-water", 1), Point("z3-water", 2))
     bench = Bench(serial_bus(), [device(7, "wirenboard-wb-mwac-v2", points=points)])
