@@ -53,7 +53,7 @@ class Delivery:
         outbox: What is to be sent.
         window: Decides what may be sent when.
         monotonic_s: Clock of the window.
-        on_ack: Called with each acknowledgement after it was applied.
+        on_ack: Called with each acknowledgement of something outstanding after it was applied.
     """
 
     def __init__(
@@ -169,12 +169,15 @@ class Delivery:
             self.wake()
 
     def _acknowledge(self, received: Ack) -> None:
+        is_ours = False
         for one in received.acks:
             for item in self._window.outstanding:
                 if ack.covers(one, item.id):
+                    is_ours = True
                     self._window.done(item.id, now_s=self._monotonic_s())
                     self._outbox.done(item.id, quarantined=_quarantined(one, item.id))
-        self._on_ack(received)
+        if is_ours:
+            self._on_ack(received)
 
     def _note_receiver(self, message: Received) -> None:
         match topics.maybe_parse(message.topic):

@@ -105,7 +105,7 @@ class DeliveryWindow:
 
     @property
     def round_trip_s(self) -> float:
-        """From sending to acknowledgement, of the last message that was sent once; infinity before."""
+        """From sending to acknowledgement of the last message done; infinity when it was sent repeatedly."""
         return self._round_trip_s
 
     @property
@@ -167,6 +167,7 @@ class DeliveryWindow:
         maybe_flight = self._flights.get(message)
         if maybe_flight is None:
             return False
+        self._round_trip_s = float("inf")
         if maybe_flight.sent_once:
             self._round_trip_s = max(0.0, now_s - maybe_flight.sent_at_s)
             self._timeout.measured(self._round_trip_s)

@@ -100,6 +100,17 @@ def test_time_outs_follow_measured_acknowledgements() -> None:
     assert one.due(now_s=1010)
 
 
+def test_a_round_trip_is_that_of_a_message_sent_once() -> None:
+    one = open_window()
+    one.sent(item(1), now_s=0)
+    one.done(item(1).id, now_s=0.5)
+    assert one.round_trip_s == 0.5
+    one.sent(item(2), now_s=1)
+    one.due(now_s=100)
+    one.done(item(2).id, now_s=130)
+    assert one.round_trip_s == float("inf"), "it may have been the first sending that was acknowledged"
+
+
 def test_nothing_is_sent_without_a_link() -> None:
     one = window()
     assert not one.may_send(item(1), now_s=0)
