@@ -23,7 +23,15 @@ from typing import Protocol
 from edge.backoff import ProbeBudget, probe_pause_s, reconnect_pause_s
 from edge.config import BusConfig, DeviceConfig
 from edge.device import Device, Poll, Wire
-from edge.errors import BusError, DecodeError, GarbledAnswer, ImplausibleValue, LineDown, NoAnswer
+from edge.errors import (
+    BusError,
+    DecodeError,
+    GarbledAnswer,
+    ImplausibleValue,
+    LineDown,
+    MeterRefused,
+    NoAnswer,
+)
 from edge.health import BusState, Counts, DeviceState, Health
 from edge.polled import Polled
 from edge.schedule import Schedule
@@ -256,7 +264,8 @@ class Poller:
         schedule.retry(number, now_s=now_s, at_s=now_s + pause_s)
         device.forget()
         self._set_state(device, DeviceState.SILENT, str(error))
-        self._silent_in_a_row += 1
+        # A refusal is an answer: the connection works.
+        self._silent_in_a_row = 0 if isinstance(error, MeterRefused) else self._silent_in_a_row + 1
         most = max(_SILENT_BEFORE_RECONNECT, len(self._devices))
         if self._bus.is_network and self._silent_in_a_row >= most:
             raise LineDown(f"{self._bus.transport}: nobody answers; connecting anew")

@@ -266,6 +266,16 @@ async def test_a_device_that_hangs_up_at_once_is_not_connected_to_in_a_hurry() -
     assert bench.rows
 
 
+async def test_a_meter_that_only_says_busy_is_no_reason_to_connect_anew() -> None:
+    bus = BusConfig("line1", Tcp("192.0.2.1", 502), timeout_s=0.5)
+    bench = Bench(bus, [device(1)])
+    bench.line.refused = dict.fromkeys(range(400), 6)
+    await bench.run(600)
+    assert bench.line.connects == 1
+    assert bench.state(1) is DeviceState.SILENT
+    assert "BUSY" in bench.health.snapshot().devices[0].detail
+
+
 async def test_a_network_on_which_all_are_silent_is_connected_anew() -> None:
     bus = BusConfig("line1", Tcp("192.0.2.1", 502), timeout_s=0.5)
     bench = Bench(bus, [device(unit, poll_s=10.0) for unit in range(1, 4)])
