@@ -1,7 +1,7 @@
 """Groups' slots from meters' slots, and who belongs where.
 
-What is computed is a function of `meter_15m` and the park description alone, so a span may be computed again
-at any time.
+What is computed is a function of `meter_15m`, the park description and, for members without slots, such as
+thermometers, the raw readings; so a span may be computed again at any time.
 """
 
 from bisect import bisect_right
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from ingest.line import Field
 from ingest.members import MemberLines
 from ingest.rollup.derived import DerivedDatabase, Tags
+from ingest.rollup.raw import RawDatabase
 from ingest.rollup.replacement import Counts, Replacement, write_lines
 from ingest.rollup.spans import Span
 from ingest.store import Store
 from ingest.zones import GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
 from metering.park import Park
+from metering.quantities import Medium
 from metering.series import (
     GROUP_15M,
     MEMBER,
@@ -53,6 +55,7 @@ class GroupStage:
         park: Park,
         announced_by: Mapping[str, str | None],
         *,
+        without_slots: Mapping[str, Medium],
         go_on: Callable[[], None],
     ) -> None:
         """Begin.
@@ -61,12 +64,15 @@ class GroupStage:
             store: Where both databases are.
             park: The edition of the description to go by.
             announced_by: The gateway that announced each meter first.
+            without_slots: Meters that count nothing, or not yet: members all the same.
             go_on: Called before each chunk; may raise to end the work there.
         """
         self._store = store
         self._go_on = go_on
         self._park = park
         self._derived = DerivedDatabase(store, park.id)
+        self._raw = RawDatabase(store, park)
+        self._without_slots = without_slots
         self._sums = SumsOverTime(park)
         self._members = MemberLines(park, announced_by)
         self._changes_ms = park.relation_changes_ms()
@@ -91,7 +97,8 @@ class GroupStage:
         if what.replaces_members:
             tags = {"park": self._park.id}
             self._store.delete(database, MEMBER, tags=tags, start_ms=chunk.start_ms, stop_ms=chunk.stop_ms)
-        write_lines(self._store, database, self._member_lines(slots))
+        present = self._raw.present(self._without_slots, chunk)
+        write_lines(self._store, database, self._member_lines(slots, present))
         before = self._derived.points(GROUP_15M, chunk, keys=_KEYS)
         after: dict[Tags, dict[int, dict[str, Field]]] = {}
         for slot_ms, meters in slots.items():
@@ -105,10 +112,12 @@ class GroupStage:
             changes.add(tags_of_one, before.get(tags_of_one, {}), after.get(tags_of_one, {}))
         return changes.make(self._store, reason=what.reason, now_ms=now_ms)
 
-    def _member_lines(self, slots: Mapping[int, MeterSlots]) -> Iterator[bytes]:
+    def _member_lines(
+        self, slots: Mapping[int, MeterSlots], present: Mapping[int, set[str]]
+    ) -> Iterator[bytes]:
         for slot_ms, meters in slots.items():
             stretch = bisect_right(self._changes_ms, slot_ms)
-            for meter in meters:
+            for meter in meters.keys() | present.get(slot_ms, ()):
                 yield from self._members.lines(meter, slot_ms, stretch=stretch)
 
 

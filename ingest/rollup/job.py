@@ -208,7 +208,11 @@ class Rollup:
 
     def _group_stage(self) -> GroupStage:
         announced_by = {meter: one.gateway for meter, one in self._meters.facts.items()}
-        return GroupStage(self._store, self.park, announced_by, go_on=self._go_on)
+        media, progress = self._meters.catalogue.media, self._meters.progress
+        without_slots = {meter: medium for meter, medium in media.items() if meter not in progress}
+        return GroupStage(
+            self._store, self.park, announced_by, without_slots=without_slots, go_on=self._go_on
+        )
 
     def _note_edition(self, now_ms: int) -> None:
         line = encode_point(

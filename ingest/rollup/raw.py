@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.counters import Read
+from ingest.rollup.spans import Span
 from ingest.store import Series, Store
 from metering.park import Park
 from metering.quantities import Medium
-from metering.series import LATE, raw_database
+from metering.series import LATE, QUALITY, SLOT_MS, raw_database
 
 #: Reads by meter and quantity, in no particular order.
 Reads = dict[str, dict[str, list[Read]]]
@@ -131,6 +132,22 @@ class RawDatabase:
         for series in self._store.query(self._database, "; ".join(queries)) if queries else ():
             meter, time_ms = series.tags["meter"], series.rows[0][0]
             found[meter] = min(time_ms, found.get(meter, time_ms))
+        return found
+
+    def present(self, meters: Mapping[str, Medium], span: Span) -> dict[int, set[str]]:
+        """Give, by start of slot, which of some meters have rows in it."""
+        found: dict[int, set[str]] = defaultdict(set)
+        if not meters:
+            return found
+        media = ", ".join(f'"{medium}"' for medium in sorted(set(meters.values())))
+        query = (
+            f'SELECT count("{QUALITY}") FROM {media} WHERE "meter" =~ /^({"|".join(sorted(meters))})$/'
+            f" AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms"
+            f' GROUP BY time({SLOT_MS}ms), "meter" fill(none)'
+        )
+        for series in self._store.query(self._database, query):
+            for row in series.rows:
+                found[row[0]].add(series.tags["meter"])
         return found
 
     def late(self, *, since_ms: int) -> list[LateNotice]:

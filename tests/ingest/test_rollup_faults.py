@@ -98,6 +98,18 @@ def test_a_row_of_another_medium_does_not_end_a_meter(park: SmallPark) -> None:
     assert park.values(IMPORT, meter="main") == dict.fromkeys(range(4), 150)
 
 
+def test_a_meter_that_counts_nothing_is_a_member_all_the_same(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, "main", range(0, HOUR + 1, MINUTE))
+    park.write("electricity", "press", [(20 * MINUTE, {"active_power_w": 5.0})])
+    park.write("environment", "thermometer", [(50 * MINUTE, {"temperature_c": 5.0})])
+
+    park.once(HOUR)
+
+    assert park.points("member", level="zone", meter="press").keys() == {1}
+    assert park.points("member", level="unassigned", meter="thermometer").keys() == {3}
+
+
 def test_another_gateways_announcement_does_not_say_how_a_meter_counts(park: SmallPark) -> None:
     park.announce("main", Medium.ELECTRICITY, IMPORT)
     wrong = MeterFacts("m", "p", Medium.ELECTRICITY, 60, counters={IMPORT: CounterFacts(1, 100_000)})
