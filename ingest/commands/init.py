@@ -1,17 +1,25 @@
 """`zonewise-ingest init`: the databases of the parks, and on 2.x the tokens."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from ingest import secret_files
 from ingest.commands.options import config_option
-from ingest.config import Flavour, IngestConfig, load_config
+from ingest.config import Flavour, IngestConfig, StoreConfig, load_config
+from ingest.errors import StoreDenied
 from ingest.store import Store, TokenMaker, open_store
 from metering.park_file import load_parks
 from metering.series import raw_database, rollup_database
 
+#: Who may create, by flavour.
+_NEEDED = {
+    Flavour.ONE: "init needs an administrator as username in the configuration",
+    Flavour.TWO: "init needs the operator's token: --admin-token-file",
+    Flavour.THREE: "init needs an administrator's token: --admin-token-file",
+}
 #: File, description in InfluxDB, and whether it may write.
 _TOKENS = (
     ("influxdb-ingest-token", "zonewise ingest and rollup", True),
@@ -49,14 +57,15 @@ def command(*, config_path: Path, maybe_tokens: Path | None, maybe_admin_token: 
     config = load_config(config_path)
     if maybe_tokens is not None and config.store.flavour is not Flavour.TWO:
         raise click.UsageError("--tokens is for flavour 2; flavour 1 has users, made with the influx shell")
-    store = _open(config, maybe_admin_token)
-    try:
-        databases = _databases(config)
-        created = [name for name in databases if _ensure(store, name)]
-        if maybe_tokens is not None and isinstance(store, TokenMaker):
-            _make_tokens(store, databases, maybe_tokens, created)
-    finally:
-        store.close()
+    databases = _databases(config)
+    with closing(_open(config, maybe_admin_token)) as store:
+        try:
+            for name in databases:
+                click.echo(f"database {name}: {'created' if store.ensure(name) else 'is there'}")
+            if maybe_tokens is not None and isinstance(store, TokenMaker):
+                _make_tokens(store, config.store, databases, maybe_tokens)
+        except StoreDenied as error:
+            raise click.ClickException(f"{error}; {_NEEDED[config.store.flavour]}") from error
 
 
 def _open(config: IngestConfig, maybe_admin_token: Path | None) -> Store:
@@ -70,22 +79,25 @@ def _databases(config: IngestConfig) -> tuple[str, ...]:
     return tuple(name for park in sorted(parks) for name in (raw_database(park), rollup_database(park)))
 
 
-def _ensure(store: Store, database: str) -> bool:
-    is_new = store.ensure(database)
-    click.echo(f"database {database}: {'created' if is_new else 'is there'}")
-    return is_new
-
-
-def _make_tokens(maker: TokenMaker, databases: Sequence[str], folder: Path, created: Sequence[str]) -> None:
+def _make_tokens(maker: TokenMaker, config: StoreConfig, databases: Sequence[str], folder: Path) -> None:
     for name, description, may_write in _TOKENS:
         path = folder / name
         if path.exists():
             click.echo(f"token {path}: is there, kept")
-            if created:
+            hidden = _hidden(config.model_copy(update={"token_file": path}), databases)
+            if hidden:
                 click.echo(
-                    f"  but it was made before {', '.join(created)}: delete the file and run init again",
-                    err=True,
+                    f"  but it is not for {', '.join(hidden)}: delete the file and run init again", err=True
                 )
             continue
         secret_files.create(path, maker.create_token(databases, description=description, may_write=may_write))
         click.echo(f"token {path}: created, {'read and write' if may_write else 'read only'}")
+
+
+def _hidden(config: StoreConfig, databases: Sequence[str]) -> list[str]:
+    """Give the databases that a token does not see: made after it, or made again."""
+    with closing(open_store(config)) as store:
+        try:
+            return [name for name in databases if not store.exists(name)]
+        except StoreDenied:
+            return list(databases)

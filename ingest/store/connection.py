@@ -1,9 +1,11 @@
 """The client's connection: requests out, answers or our errors back.
 
 influxdb-client's own write and query methods speak only 2.x; on 1.x its connection is used with the 1.x
-paths. Nothing is retried here: the caller knows what an answer means for its rows.
+paths. Nothing is retried here: the caller knows what an answer means for its rows. But a refused secret is
+read anew for the next request, so that a mended password or token needs no restart.
 """
 
+import logging
 import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -17,8 +19,12 @@ from ingest.config import Flavour, StoreConfig
 from ingest.errors import StoreDenied, StoreError, StoreUnavailable
 from ingest.store.answers import to_error, to_series
 from ingest.store.contract import Series
+from metering.errors import ConfigError
+
+_LOGGER = logging.getLogger(__name__)
 
 _NO_CONTENT = 204
+_NO_RIGHT = (401, 403)
 _CONNECT_TIMEOUT_S = 5.0
 #: Level 1 takes line protocol to a seventh; higher levels cost more than a local network.
 _GZIP_LEVEL = 1
@@ -37,8 +43,10 @@ class Connection:
     """Requests over the client's pool; its and urllib3's errors end here."""
 
     def __init__(self, config: StoreConfig, *, compresses: bool) -> None:
+        self._config = config
         # Any: the client ships annotations, but not for what is called here.
         self._client: Any = _client(config)
+        self._is_refused = False
         self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)
         self._compresses = compresses
         self._url = config.url
@@ -70,6 +78,8 @@ class Connection:
         return orjson.loads(answer) if answer else None
 
     def _call(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:  # noqa: ANN401 - the client's own arguments
+        if self._is_refused:
+            self._read_secret_anew()
         try:
             answer: _Answer = self._client.api_client.call_api(
                 path,
@@ -81,9 +91,18 @@ class Connection:
             )
             return answer.status, answer.read()
         except ApiException as error:
+            self._is_refused = error.status in _NO_RIGHT
             raise _sorted(error) from error
         except urllib3.exceptions.HTTPError as error:
             raise StoreUnavailable(f"InfluxDB at {self._url} does not answer: {error}") from error
+
+    def _read_secret_anew(self) -> None:
+        """Take another client; the old one ends with the requests of other threads that are under way."""
+        try:
+            self._client = _client(self._config)
+        except ConfigError:
+            # The file is just being replaced: the old secret is refused once more, and then it is read again.
+            _LOGGER.debug("the secret for %s cannot be read now", self._url)
 
     def close(self) -> None:
         """Close the pool."""

@@ -118,8 +118,14 @@ class Influx2(_InfluxQlStore):
         return next((str(bucket["id"]) for bucket in found["buckets"]), None)
 
     def org_id(self) -> str:
-        """Give the organisation's id."""
+        """Give the organisation's id.
+
+        Raises:
+            StoreError: also when the token is for buckets alone: then there is an empty list (tried on 2.8).
+        """
         found = self._connection.call("GET", "/api/v2/orgs", query={"org": self._org})
+        if not found["orgs"]:
+            raise StoreDenied(f"organisation {self._org!r} is hidden from this token", status=_NOT_FOUND)
         return str(found["orgs"][0]["id"])
 
     def create_token(self, databases: Sequence[str], *, description: str, may_write: bool) -> str:

@@ -1,5 +1,6 @@
-"""`zonewise-ingest init` on a real InfluxDB 1.x and on a stand-in for 2.x's answers."""
+"""`zonewise-ingest init` on a real InfluxDB 1.x, on a 2.x where one is named, and on a stand-in for its answers."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from ingest.__main__ import cli
 from ingest.config import Flavour, StoreConfig
+from ingest.errors import StoreDenied
 from ingest.store import open_store
 from simulators.servers import Influx
 from tests.peers.http_answers import Answer, answering
@@ -63,17 +65,56 @@ def test_tokens_of_2_x_are_written_once_and_to_files_of_the_owner(ingest_yaml: P
     assert [path.name for path in tokens] == ["influxdb-grafana-token", "influxdb-ingest-token"]
     assert [path.read_text() for path in tokens] == ["made-by-influxdb"] * 2
     assert [stat.S_IMODE(path.stat().st_mode) for path in tokens] == [0o600] * 2
-    assert {one.headers["Authorization"] for one in server.requests} == {"Token operator"}
+    sent = [one.headers["Authorization"] for one in server.requests]
+    assert set(sent[:-4]) == {"Token operator"}
+    assert sent[-4:] == ["Token made-by-influxdb"] * 4, "what is kept is asked what it sees"
+
+
+@pytest.mark.servers
+def test_the_tokens_of_a_real_2_x_are_enough_and_not_too_much(
+    ingest_yaml: Path, influxdb2: StoreConfig, tmp_path: Path
+) -> None:
+    secrets, parks = tmp_path / "secrets", ingest_yaml.parent / "parks"
+    first, second = (f"init-{os.getpid()}-{number}" for number in (1, 2))
+    text = (parks / "demo.yaml").read_text(encoding="utf-8")
+    (parks / "demo.yaml").write_text(text.replace("park: demo", f"park: {first}"), encoding="utf-8")
+    ingest_token = secrets / "influxdb-ingest-token"
+    use(
+        ingest_yaml,
+        f"{{flavour: 2, url: '{influxdb2.url}', token_file: {ingest_token}, org: {influxdb2.org}}}",
+    )
+    as_operator = ("--tokens", str(secrets), "--admin-token-file", str(influxdb2.token_file))
+
+    assert init(ingest_yaml, *as_operator).output.count("created") == 4
+    assert "not for" not in init(ingest_yaml, *as_operator).output
+    ingest, grafana = (
+        open_store(influxdb2.model_copy(update={"token_file": secrets / name}))
+        for name in ("influxdb-ingest-token", "influxdb-grafana-token")
+    )
+    ingest.write(f"{first}_raw", b"m,meter=a v=1 1\nm,meter=a v=2 2")
+    ingest.delete(f"{first}_raw", "m", tags={"meter": "a"}, start_ms=1, stop_ms=2)
+    (series,) = grafana.query(f"{first}_raw", 'SELECT "v" FROM "m"')
+    assert series.rows == [[2, 2]]
+    with pytest.raises(StoreDenied, match="403"):
+        grafana.write(f"{first}_raw", b"m,meter=a v=1 1")
+
+    (parks / "other.yaml").write_text(text.replace("park: demo", f"park: {second}"), encoding="utf-8")
+    alone = init(ingest_yaml)
+    assert (alone.exit_code, type(alone.exception)) == (1, SystemExit)
+    assert "init needs the operator's token: --admin-token-file" in alone.output
+    for _ in range(2):
+        told = f"it is not for {second}_raw, {second}_rollup: delete the file and run init again"
+        assert init(ingest_yaml, *as_operator).output.count(told) == 2
 
 
 def test_a_token_that_is_older_than_a_database_is_named(ingest_yaml: Path, tmp_path: Path) -> None:
     for name in ("influxdb-ingest-token", "influxdb-grafana-token"):
         (tmp_path / name).write_text("old")
     (tmp_path / "admin").write_text("operator")
-    with answering([BUCKETS, NO_BUCKETS, ORGS, CREATED]) as server:
+    with answering([BUCKETS, NO_BUCKETS, ORGS, CREATED, *[BUCKETS, NO_BUCKETS] * 2]) as server:
         use(ingest_yaml, f"{{flavour: 2, url: '{server.url}', token_file: admin, org: zonewise}}")
         done = init(ingest_yaml, "--tokens", str(tmp_path))
-    assert "it was made before demo_rollup: delete the file and run init again" in done.output
+    assert done.output.count("it is not for demo_rollup: delete the file and run init again") == 2
     assert (tmp_path / "influxdb-ingest-token").read_text() == "old"
 
 

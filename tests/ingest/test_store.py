@@ -210,3 +210,9 @@ def test_users_and_passwords_of_1_x(tmp_path: Path) -> None:
                 stranger.write("a", line("m1", T0_MS))
             with pytest.raises(StoreDenied, match="401"):
                 stranger.query("a", "SHOW MEASUREMENTS")
+        (tmp_path / "wrong").unlink()
+        with pytest.raises(StoreDenied, match="401"):
+            wrong.write("a", line("m1", T0_MS))
+        (tmp_path / "wrong").write_text("geheim\n")
+        wrong.write("a", line("m2", T0_MS))
+        assert rows(wrong, "a") == [("m1", T0_MS, 1), ("m2", T0_MS, 1)], "a mended password needs no restart"
