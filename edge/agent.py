@@ -84,6 +84,7 @@ class Agent:
         *,
         outbox: Outbox,
         clock: Clock,
+        system: SystemClock,
         open_meters: OpenMeters,
         accepted: Accepted,
     ) -> None:
@@ -91,6 +92,8 @@ class Agent:
         self._identity = identity
         self._outbox = outbox
         self._clock = clock
+        self._system = system
+        self._time_source = clock.source
         self._has_news = False
         self._window = DeliveryWindow(random=random.random)
         self._delivery = Delivery(
@@ -141,12 +144,11 @@ class Agent:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until the event is set; then end in order."""
-        system = SystemClock()
         _LOGGER.info("gateway %s, epoch %s", self._identity.gateway, self._identity.epoch)
-        _LOGGER.info("boot %s, time from %s", system.boot_id(), self._clock.source)
+        _LOGGER.info("boot %s, time from %s", self._system.boot_id(), self._clock.source)
         over = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            upkeep = group.create_task(self._keep_up(system, over), name="upkeep")
+            upkeep = group.create_task(self._keep_up(over), name="upkeep")
             uplink = group.create_task(self._uplink.run(), name="uplink")
             intake = group.create_task(self._intake.run(), name="intake")
             polling = group.create_task(self._meters.run(), name="polling")
@@ -160,10 +162,13 @@ class Agent:
             over.set()
             await upkeep
 
-    async def _keep_up(self, system: SystemClock, over: asyncio.Event) -> None:
+    async def _keep_up(self, over: asyncio.Event) -> None:
         notify("READY=1")
         while not over.is_set():
-            self._clock.observe(system.observe())
+            self._clock.observe(self._system.observe())
+            if self._clock.source is not self._time_source:
+                # The birth carries the time as well: ingest refuses one of 1970.
+                self._time_source, self._has_news = self._clock.source, True
             await self._outbox.maintain()
             if self._has_news:
                 self._has_news = False
@@ -212,19 +217,32 @@ class Agent:
 
 @contextlib.asynccontextmanager
 async def agent(
-    config: GatewayConfig, open_meters: OpenMeters, *, accepted: Accepted = nobody_asks
+    config: GatewayConfig,
+    open_meters: OpenMeters,
+    *,
+    accepted: Accepted = nobody_asks,
+    system: SystemClock | None = None,
 ) -> AsyncIterator[Agent]:
     """Give a gateway with its outbox open."""
+    system = system or SystemClock()
     identity = Identity(
         park=config.park,
         gateway=config.gateway,
         epoch=secrets.token_hex(_EPOCH_BYTES),
         software=f"zonewise {version('zonewise')}",
     )
-    clock = Clock(SystemClock().observe(), trusted=config.clock is ClockSource.TRUSTED)
+    clock = Clock(system.observe(), trusted=config.clock is ClockSource.TRUSTED)
     clocks = OutboxClock(time.monotonic, lambda: clock.wall_ms(time.monotonic_ns()) if clock.is_known else 0)
     async with Outbox(_outbox_settings(config), epoch=identity.epoch, clock=clocks) as outbox:
-        yield Agent(config, identity, outbox=outbox, clock=clock, open_meters=open_meters, accepted=accepted)
+        yield Agent(
+            config,
+            identity,
+            outbox=outbox,
+            clock=clock,
+            system=system,
+            open_meters=open_meters,
+            accepted=accepted,
+        )
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -4,19 +4,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edge.agent import Agent, agent
+from edge.clock import Observation, SystemClock
 from edge.config import ClockSource, GatewayConfig, OutboxConfig
 from edge.polled import Polled
+from metering import birth
 from metering.birth import MeterFacts
 from metering.connection import Broker
 from metering.local_http import Address
 from metering.quantities import Medium
+from metering.readings import EARLIEST_MS
 from simulators.servers import Mosquitto
 from tests.peers.acknowledger import Acknowledger
 
@@ -195,6 +198,38 @@ async def test_an_unreadable_acknowledgement_harms_nothing(mosquitto: Mosquitto,
             receiver.link.publish(f"zonewise/v1/{PARK}/gw-1/ack", body)
         receiver.deaf = False
         await until(lambda: service.snapshot().accounts[0].stored == 20)
+
+
+class LateClock(SystemClock):
+    """A machine that stands in 1970 until its clock is set."""
+
+    is_set = False
+
+    def observe(self) -> Observation:
+        """Give both clocks."""
+        now_ns = time.time_ns() if self.is_set else time.monotonic_ns()
+        return Observation(time.monotonic_ns(), now_ns, synchronised=self.is_set)
+
+
+async def test_a_clock_that_becomes_known_dates_the_birth_anew(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    broker, system, stop = broker_of(mosquitto), LateClock(), asyncio.Event()
+    chosen = replace(config(tmp_path, broker), clock=ClockSource.NTP)
+    async with (
+        Acknowledger(PARK, broker) as receiver,
+        agent(chosen, Source(count=0), system=system) as one,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(one.run(stop), name="agent")
+
+        def born_ms() -> list[int]:
+            births = (heard.body for heard in receiver.heard if heard.topic.endswith("/birth"))
+            return [birth.decode(body).time_ms for body in births]
+
+        await until(born_ms)
+        assert born_ms()[-1] < EARLIEST_MS
+        system.is_set = True
+        await until(lambda: born_ms()[-1] >= EARLIEST_MS)
+        stop.set()
 
 
 async def test_a_change_of_a_meter_is_announced(mosquitto: Mosquitto, tmp_path: Path) -> None:
