@@ -1,8 +1,8 @@
 """The client's connection: requests out, answers or our errors back.
 
 influxdb-client's own write and query methods speak only 2.x; on 1.x its connection is used with the 1.x
-paths. Nothing is retried here: the caller knows what an answer means for its rows. But a refused secret is
-read anew for the next request, so that a mended password or token needs no restart.
+paths. Nothing is retried here: the caller knows what an answer means for its rows. But after a
+refusal the secret is read anew for the next request, so that a mended password or token needs no restart.
 """
 
 import logging
@@ -24,7 +24,6 @@ from metering.errors import ConfigError
 _LOGGER = logging.getLogger(__name__)
 
 _NO_CONTENT = 204
-_NO_RIGHT = (401, 403)
 _CONNECT_TIMEOUT_S = 5.0
 #: Level 1 takes line protocol to a seventh; higher levels cost more than a local network.
 _GZIP_LEVEL = 1
@@ -45,8 +44,9 @@ class Connection:
     def __init__(self, config: StoreConfig, *, compresses: bool) -> None:
         self._config = config
         # Any: the client ships annotations, but not for what is called here.
-        self._client: Any = _client(config)
-        self._is_refused = False
+        self._options = _options(config)
+        self._client: Any = InfluxDBClient(config.url, **self._options)
+        self._is_denied = False
         self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)
         self._compresses = compresses
         self._url = config.url
@@ -67,7 +67,11 @@ class Connection:
         """Post a form to `/query`."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         _, body = self._call("POST", "/query", header_params=headers, post_params=dict(form))
-        return to_series(body)
+        try:
+            return to_series(body)
+        except StoreDenied:
+            self._is_denied = True
+            raise
 
     def call(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None
@@ -78,7 +82,7 @@ class Connection:
         return orjson.loads(answer) if answer else None
 
     def _call(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:  # noqa: ANN401 - the client's own arguments
-        if self._is_refused:
+        if self._is_denied:
             self._read_secret_anew()
         try:
             answer: _Answer = self._client.api_client.call_api(
@@ -91,32 +95,40 @@ class Connection:
             )
             return answer.status, answer.read()
         except ApiException as error:
-            self._is_refused = error.status in _NO_RIGHT
-            raise _sorted(error) from error
+            cause = _sorted(error)
+            self._is_denied = isinstance(cause, StoreDenied)
+            raise cause from error
         except urllib3.exceptions.HTTPError as error:
             raise StoreUnavailable(f"InfluxDB at {self._url} does not answer: {error}") from error
 
     def _read_secret_anew(self) -> None:
-        """Take another client; the old one ends with the requests of other threads that are under way."""
+        """Take another client if the secret is another one; the old client ends with other threads' requests.
+
+        Also where a database is said to be missing: 2.x hides from a token what it is not for.
+        """
+        self._is_denied = False
         try:
-            self._client = _client(self._config)
+            options = _options(self._config)
         except ConfigError:
             # The file is just being replaced: the old secret is refused once more, and then it is read again.
-            _LOGGER.debug("the secret for %s cannot be read now", self._url)
+            return
+        if options != self._options:
+            _LOGGER.info("InfluxDB at %s: the secret has changed", self._url)
+            self._options, self._client = options, InfluxDBClient(self._url, **options)
 
     def close(self) -> None:
         """Close the pool."""
         self._client.close()
 
 
-def _client(config: StoreConfig) -> InfluxDBClient:
+def _options(config: StoreConfig) -> dict[str, Any]:
     options: dict[str, Any] = {"ssl_ca_cert": None if config.ca_file is None else str(config.ca_file)}
     if config.flavour is not Flavour.ONE:
         options |= {"token": config.maybe_token(), "org": config.org}
     elif config.username is not None:
         # 1.6.7 refuses `Token user:password`; with auth_basic the client sends Basic.
         options |= {"token": f"{config.username}:{config.maybe_password()}", "auth_basic": True}
-    return InfluxDBClient(config.url, **options)
+    return options
 
 
 def _sorted(error: ApiException) -> StoreError:

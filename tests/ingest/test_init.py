@@ -102,9 +102,16 @@ def test_the_tokens_of_a_real_2_x_are_enough_and_not_too_much(
     alone = init(ingest_yaml)
     assert (alone.exit_code, type(alone.exception)) == (1, SystemExit)
     assert "init needs the operator's token: --admin-token-file" in alone.output
+    with pytest.raises(StoreDenied, match="404"):
+        ingest.query(f"{second}_raw", 'SELECT "v" FROM "m"')
     for _ in range(2):
         told = f"it is not for {second}_raw, {second}_rollup: delete the file and run init again"
         assert init(ingest_yaml, *as_operator).output.count(told) == 2
+    with pytest.raises(StoreDenied, match="404"):
+        ingest.query(f"{second}_raw", 'SELECT "v" FROM "m"')
+    ingest_token.unlink()
+    assert f"token {ingest_token}: created" in init(ingest_yaml, *as_operator).output
+    assert ingest.query(f"{second}_raw", 'SELECT "v" FROM "m"') == [], "no restart is needed"
 
 
 def test_a_token_that_is_older_than_a_database_is_named(ingest_yaml: Path, tmp_path: Path) -> None:
