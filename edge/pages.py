@@ -6,6 +6,7 @@ says which. A silent meter is no fault of the gateway: it stands in `/status` an
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -13,7 +14,6 @@ import orjson
 from edge import agent, health
 from edge.health import BusState
 from metering.local_http import Page, Routes
-from metering.status import EpochAccount
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _UNAVAILABLE = 503
@@ -63,24 +63,12 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
             "disk_is_usable": service.outbox_disk_is_usable,
             "memory_bytes": service.outbox_memory_bytes,
             "disk_bytes": service.outbox_disk_bytes,
-            "rows_waiting_for_the_clock": service.waiting_rows,
-            "accounts": [_account(one) for one in service.accounts],
+            "rows_waiting": service.waiting_rows,
+            "accounts": [asdict(one) for one in service.accounts],
         },
         "counters": dict(service.counters),
         "buses": [_bus(one) for one in polling.buses],
         "devices": [_device(one, polling.at_s) for one in polling.devices],
-    }
-
-
-def _account(account: EpochAccount) -> Mapping[str, Any]:
-    return {
-        "epoch": account.epoch,
-        "read": account.read,
-        "stored": account.stored,
-        "quarantined": account.quarantined,
-        "held": account.held,
-        "dropped": account.dropped,
-        "read_is_known": account.read_is_known,
     }
 
 

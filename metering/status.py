@@ -7,7 +7,7 @@ least, and `read_is_known` is false.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -106,22 +106,10 @@ def encode(status: Status) -> bytes:
             "online": status.online,
             "software": status.software,
             "clean_stop": status.clean_stop,
-            "accounts": [_account_object(account) for account in status.accounts],
+            "accounts": [asdict(account) for account in status.accounts],
             "counters": dict(status.counters),
         }
     )
-
-
-def _account_object(account: EpochAccount) -> dict[str, Any]:
-    return {
-        "epoch": account.epoch,
-        "read": account.read,
-        "stored": account.stored,
-        "quarantined": account.quarantined,
-        "held": account.held,
-        "dropped": account.dropped,
-        "read_is_known": account.read_is_known,
-    }
 
 
 def decode(body: bytes) -> Status:
