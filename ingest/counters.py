@@ -180,13 +180,14 @@ class _Unwrapping:
         """Take back accepted reads that a jump began and this read ends; false where there was no jump."""
         value = self.values[position]
         since_ms = self.times_ms[position] - self.rules.return_ms
+        jump = 0
         for count in range(len(self.accepted) - 1, self.segment, -1):
             high, before = self.accepted[count], self.accepted[count - 1]
             if self.times_ms[high] < since_ms:
                 return False
+            jump = max(jump, self.values[high] - self.values[before])
             if self.values[before] <= value:
-                fall = self.values[self.accepted[-1]] - value
-                if 2 * (self.values[high] - self.values[before]) < fall:
+                if 2 * jump < self.values[self.accepted[-1]] - value:
                     return False  # it rose by and by: a counter that was reset
                 self._truncate(count)
                 return True

@@ -34,6 +34,7 @@ def rises(course: Course) -> list[int]:
         ("a dip whose end jitters", (5000, 0, 4999, 5001), RULES, [0, 1], 1),
         ("a spike of one read", (5000, 999_999, 5003, 5004), RULES, [3, 1], 1),
         ("a spike of several reads", (5000, 999_999, 999_999, 5003), RULES, [3], 2),
+        ("a spike that climbs", (5000, 3_000_000, 9_000_000, 5003), RULES, [3], 2),
         ("a spike near the modulus", (50, 65535, 53), CounterRules(modulus=65536), [3], 1),
         ("a spike after a reset", (5000, 5, 999_999, 9), RULES, [5, 4], 1),
         ("a rollover", (65_530, 65_534, 3, 8), CounterRules(modulus=65536), [4, 5, 5], 0),
