@@ -42,7 +42,10 @@ class SegmentName:
     def maybe_parse(cls, name: str) -> Self | None:
         """Read a file name; `None` for a file that is no segment."""
         match = _SEGMENT.fullmatch(name)
-        return None if match is None else cls(date.fromisoformat(match[1]), match[2], int(match[3]))
+        try:
+            return None if match is None else cls(date.fromisoformat(match[1]), match[2], int(match[3]))
+        except ValueError:  # no such day
+            return None
 
 
 class JournalReader:

@@ -212,6 +212,7 @@ def test_names_of_segments_are_read_as_written() -> None:
     name = SegmentName(DAY, "a-1", 12)
     assert SegmentName.maybe_parse(str(name)) == name
     assert SegmentName.maybe_parse("2026-09-22.a.zwj") is None
+    assert SegmentName.maybe_parse("2026-13-22.1.1.zwj") is None
     assert SegmentName(DAY, "1", 9) < SegmentName(DAY, "1", 10)
 
 
