@@ -17,8 +17,8 @@ from metering.series import raw_database, rollup_database
 #: Who may create, by flavour.
 _NEEDED = {
     Flavour.ONE: "init needs an administrator as username in the configuration",
-    Flavour.TWO: "init needs the operator's token: --admin-token-file",
-    Flavour.THREE: "init needs an administrator's token: --admin-token-file",
+    Flavour.TWO: "init needs the operator's token (--admin-token-file) and its organisation (org)",
+    Flavour.THREE: "init needs an administrator's token (--admin-token-file)",
 }
 #: File, description in InfluxDB, and whether it may write.
 _TOKENS = (

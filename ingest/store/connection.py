@@ -43,8 +43,8 @@ class Connection:
 
     def __init__(self, config: StoreConfig, *, compresses: bool) -> None:
         self._config = config
-        # Any: the client ships annotations, but not for what is called here.
         self._options = _options(config)
+        # Any: the client ships annotations, but not for what is called here.
         self._client: Any = InfluxDBClient(config.url, **self._options)
         self._is_denied = False
         self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)

@@ -101,7 +101,7 @@ def test_the_tokens_of_a_real_2_x_are_enough_and_not_too_much(
     (parks / "other.yaml").write_text(text.replace("park: demo", f"park: {second}"), encoding="utf-8")
     alone = init(ingest_yaml)
     assert (alone.exit_code, type(alone.exception)) == (1, SystemExit)
-    assert "init needs the operator's token: --admin-token-file" in alone.output
+    assert "init needs the operator's token (--admin-token-file)" in alone.output
     with pytest.raises(StoreDenied, match="404"):
         ingest.query(f"{second}_raw", 'SELECT "v" FROM "m"')
     for _ in range(2):
