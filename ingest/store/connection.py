@@ -1,8 +1,8 @@
 """The client's connection: requests out, answers or our errors back.
 
 influxdb-client's own write and query methods speak only 2.x; on 1.x its connection is used with the 1.x
-paths. Nothing is retried here: the caller knows what an answer means for its rows. But after a
-refusal the secret is read anew for the next request, so that a mended password or token needs no restart.
+paths. Nothing is retried here: the caller knows what an answer means for its rows. But after a refusal the
+secret is read anew for the next request, so that a mended password or token needs no restart.
 """
 
 import logging
