@@ -46,7 +46,9 @@ def command(*, maybe_for_s: float | None, days: int, folder: Path) -> None:
       zonewise-sim demo
       zonewise-sim demo --for 60 --days 3
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    # SIGINT too: a process that a shell starts in the background inherits it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _as_interrupt)
     options = DemoOptions(folder.resolve(), PARKS / "demo", days, maybe_for_s)
     try:
         is_good = run_demo(options)

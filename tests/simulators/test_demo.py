@@ -53,7 +53,9 @@ def test_the_demo_shows_every_zone_and_loses_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing was lost, and every zone has data." in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80 or str(tmp_path) in done.stdout
+    # Lines that name the test's own folder are as long as its path.
+    own_words = [line for line in done.stdout.splitlines() if tmp_path.name not in line]
+    assert max(map(len, own_words)) <= 80
     assert processes_in(tmp_path) == []
     for zone, use_kwh, water_m3 in expected_figures():
         line = next(line for line in done.stdout.splitlines() if line.startswith(zone))
