@@ -223,11 +223,11 @@ def log_cycle(park: str, cycle: Cycle, seconds: float) -> None:
     """Say what a cycle did: at level info when it published something."""
     _LOGGER.log(
         logging.INFO if cycle.did_something else logging.DEBUG,
-        "park %s: slots of meters %d new, %d revised; of groups %d new, %d revised; %.1f s",
+        "park %s: slots of meters %d written, %d revised; of groups %d written, %d revised; %.1f s",
         park,
-        cycle.meters.written - cycle.meters.revised,
+        cycle.meters.written,
         cycle.meters.revised,
-        cycle.groups.written - cycle.groups.revised,
+        cycle.groups.written,
         cycle.groups.revised,
         seconds,
     )
@@ -235,6 +235,7 @@ def log_cycle(park: str, cycle: Cycle, seconds: float) -> None:
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         return

@@ -40,7 +40,10 @@ def test_every_panel_shows_something_in_the_demo(tmp_path: Path) -> None:
         wait_until("every panel shows something", lambda: verify(url[1]).returncode == 0, timeout_s=60)
     finally:
         demo.send_signal(signal.SIGINT)
-        code = demo.wait(timeout=120)
+        try:
+            code = demo.wait(timeout=120)
+        finally:
+            demo.kill()
     print(verify_summary(output))
     assert code == 0, output.read_text()
 
