@@ -10,7 +10,7 @@ from tests.system.chain import PARK, Chain, Program, chain, wait_until
 
 METERS = 40
 POLL_S = 0.1
-OUTAGE_S = 60
+OUTAGE_S = 120
 #: Above what a program needs anyway; 8 MB is the gateway's memory for messages.
 MOST_GROWTH_MB = 24
 #: The window holds 64 messages; each may be sent again now and then while nobody acknowledges.
