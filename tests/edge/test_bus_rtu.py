@@ -16,10 +16,8 @@ from edge.config import BusConfig, Serial
 from edge.errors import BusError, GarbledAnswer, LineDown, NoAnswer
 from edge.plan import Block
 from edge.profile import Function
+from tests.edge.late_answers import HIGH, LOW, ask_in_turn
 from tests.peers.modbus_meters import Meters, content, serial_line
-
-LOW = Block(Function.INPUT, 100, 10)
-HIGH = Block(Function.INPUT, 110, 10)
 
 
 def line(path: Path, **changes: float) -> BusConfig:
@@ -69,26 +67,15 @@ async def test_a_cut_cable_is_a_line_down() -> None:
     bus.close()
 
 
-async def ask_in_turn(delay_s: float) -> Counter[str]:
-    """Ask a slow and a quick unit for neighbouring blocks of equal length, and compare what comes."""
+async def answers_late(delay_s: float) -> Counter[str]:
     meters = Meters(delay_s={5: delay_s, 6: 0.01})
-    outcomes: Counter[str] = Counter()
     async with serial_line(meters) as path, Bus(line(path)) as bus:
-        await bus.connect()
-        for unit, block in [(5, LOW), (6, HIGH), (5, HIGH), (6, LOW), (5, LOW), (6, HIGH)]:
-            try:
-                answer = await bus.read(unit, block)
-            except BusError as error:
-                outcomes[f"{unit} {type(error).__name__}"] += 1
-            else:
-                outcomes[f"{unit} read"] += 1
-                assert answer == content(unit, block.address, block.count), f"{delay_s} s late"
-    return outcomes
+        return await ask_in_turn(bus, slow=5, quick=6)
 
 
 async def test_no_late_answer_is_taken_for_the_next() -> None:
     """Time-out 0.1 s and late window 0.3 s: delays up to their sum."""
-    found = await asyncio.gather(*(ask_in_turn(0.01 * step) for step in range(39)))
+    found = await asyncio.gather(*(answers_late(0.01 * step) for step in range(39)))
     assert all(outcomes["6 read"] == 3 for outcomes in found), "the others go on"
     assert found[0]["5 read"] == 3
     assert found[-1]["5 NoAnswer"] == 3

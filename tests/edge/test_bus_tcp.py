@@ -8,13 +8,11 @@ import pytest
 
 from edge.bus import Bus
 from edge.config import BusConfig, RtuOverTcp, Tcp
-from edge.errors import BusError, GarbledAnswer, LineDown, MeterRefused, NoAnswer
+from edge.errors import GarbledAnswer, LineDown, MeterRefused, NoAnswer
 from edge.plan import Block
 from edge.profile import Function
+from tests.edge.late_answers import HIGH, LOW, ask_in_turn
 from tests.peers.modbus_meters import Meters, content, modbus_tcp, rtu_over_tcp
-
-LOW = Block(Function.HOLDING, 100, 10)
-HIGH = Block(Function.HOLDING, 110, 10)
 
 
 def tcp(port: int, **changes: float) -> BusConfig:
@@ -138,26 +136,15 @@ async def test_what_is_no_answer_to_the_request_is_refused(what: str, tamper: ob
         assert await bus.read(1, HIGH) == content(1, 110, 10), what
 
 
-async def ask_in_turn(delay_s: float) -> Counter[str]:
-    """Ask a slow and a quick unit for neighbouring blocks of equal length, and compare what comes."""
+async def answers_late(delay_s: float) -> Counter[str]:
     meters = Meters(delay_s={1: delay_s, 2: 0.01})
-    outcomes: Counter[str] = Counter()
     async with rtu_over_tcp(meters) as port, Bus(converter(port)) as bus:
-        await bus.connect()
-        for unit, block in [(1, LOW), (2, HIGH), (1, HIGH), (2, LOW), (1, LOW), (2, HIGH)]:
-            try:
-                answer = await bus.read(unit, block)
-            except BusError as error:
-                outcomes[f"{unit} {type(error).__name__}"] += 1
-            else:
-                outcomes[f"{unit} read"] += 1
-                assert answer == content(unit, block.address, block.count), f"{delay_s} s late"
-    return outcomes
+        return await ask_in_turn(bus, slow=1, quick=2)
 
 
 async def test_over_a_converter_no_late_answer_is_taken_for_the_next() -> None:
     """Time-out 0.1 s and late window 0.3 s: delays up to their sum."""
-    found = await asyncio.gather(*(ask_in_turn(0.01 * step) for step in range(39)))
+    found = await asyncio.gather(*(answers_late(0.01 * step) for step in range(39)))
     assert all(outcomes["2 read"] == 3 for outcomes in found), "the others go on"
     assert found[0]["1 read"] == 3
     assert found[-1]["1 NoAnswer"] == 3
