@@ -65,6 +65,17 @@ class Wiring:
         if self.ct <= 0 or self.vt <= 0:
             raise ValueError(f"transformer ratios {self.ct} and {self.vt} must be positive")
 
+    def ratio(self, quantity: str) -> Fraction:
+        """Give the factor of the transformers on a quantity; 1 where they mean nothing."""
+        known = VOCABULARY.get(quantity)
+        if known is None or Medium.ELECTRICITY not in known.media:
+            return Fraction(1)
+        if known.unit in _BY_BOTH:
+            return self.ct * self.vt
+        if known.unit in _BY_CT:
+            return self.ct
+        return self.vt if known.unit in _BY_VT else Fraction(1)
+
 
 _DIRECT = Wiring()
 
@@ -164,7 +175,7 @@ def compile_decoder(
         ImplausibleValue: when a scale register was not read or holds what its table does not know.
     """
     located = [(spec, place) for spec in specs if (place := _place(spec, blocks)) is not None]
-    factors = {spec: scale_factor(spec.scale, setup) * _ratio(spec.quantity, wiring) for spec, _ in located}
+    factors = {spec: scale_factor(spec.scale, setup) * wiring.ratio(spec.quantity) for spec, _ in located}
     carriers = {place for spec, place in located if spec.is_counter}
     return Decoder(
         quantities=tuple(_named(spec, wiring) for spec, _ in located),
@@ -247,17 +258,6 @@ def _counter(factor: Fraction) -> Callable[[int | float | Decimal], int]:
         return whole + (twice > over * down or (twice == over * down and whole & 1))
 
     return convert
-
-
-def _ratio(quantity: str, wiring: Wiring) -> Fraction:
-    known = VOCABULARY.get(quantity)
-    if known is None or Medium.ELECTRICITY not in known.media:
-        return Fraction(1)
-    if known.unit in _BY_BOTH:
-        return wiring.ct * wiring.vt
-    if known.unit in _BY_CT:
-        return wiring.ct
-    return wiring.vt if known.unit in _BY_VT else Fraction(1)
 
 
 def read_registers(registers: Iterable[Register], answers: Mapping[Block, bytes]) -> Found:

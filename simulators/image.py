@@ -10,16 +10,11 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 
-from edge.decode import Wiring
 from edge.profile import Profile, Register, RegisterSpec, ScaleRegister
 from edge.registers import Encoding, Raw, encode
 from edge.scale import raw_value, scale_factor
-from metering.quantities import VOCABULARY, Medium, Unit
 from simulators.meter import COUNTERS, PHASE_QUANTITIES, SimulatedMeter, Values
 
-_BY_CT = frozenset({Unit.AMPERE})
-_BY_VT = frozenset({Unit.VOLT})
-_BY_BOTH = frozenset({Unit.WATT, Unit.VAR, Unit.VOLT_AMPERE, Unit.WATT_HOUR, Unit.VAR_HOUR})
 _OPPOSITE = {
     "energy_import_wh": "energy_export_wh",
     "energy_export_wh": "energy_import_wh",
@@ -252,17 +247,6 @@ def _cell(meter: SimulatedMeter, spec: RegisterSpec, scale: Fraction) -> _Cell:
         meter=meter,
         spec=spec,
         quantity=_OPPOSITE.get(spec.quantity, spec.quantity) if turns else spec.quantity,
-        factor=scale * _ratio(spec.quantity, wiring),
+        factor=scale * wiring.ratio(spec.quantity),
         sign=-1 if turns and spec.directed else 1,
     )
-
-
-def _ratio(quantity: str, wiring: Wiring) -> Fraction:
-    known = VOCABULARY[quantity]
-    if Medium.ELECTRICITY not in known.media:
-        return Fraction(1)
-    if known.unit in _BY_BOTH:
-        return wiring.ct * wiring.vt
-    if known.unit in _BY_CT:
-        return wiring.ct
-    return wiring.vt if known.unit in _BY_VT else Fraction(1)
