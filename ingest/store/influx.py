@@ -45,9 +45,9 @@ class _InfluxQlStore:
 class Influx1(_InfluxQlStore):
     """InfluxDB 1.x, from 1.6.
 
-    Writes into one database wait for each other. 1.6.7 loses points that it has answered with 204 when several
-    connections are the first to write into a shard at the same moment: no query finds them until a restart
-    reads them from its log (tried: 18 of 3,600 new databases, 8 connections each, on a busy machine).
+    Writes into one database wait for each other. 1.6.7 loses points that it has answered with 204 when
+    several connections are the first to write into a shard at the same moment: no query finds them until a
+    restart reads them from its log (tried: 18 of 3,600 new databases, 8 connections each, on a busy machine).
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -110,6 +110,59 @@ async def test_what_waits_too_long_goes_to_the_disk_and_comes_back_in_order(tmp_
         assert await drain(outbox) == [entry(seq) for seq in range(live.id.seq, 200)]
 
 
+async def test_rows_on_their_way_are_told_from_rows_that_wait(tmp_path: Path) -> None:
+    """Each status sees the last poll's rows as held, the same number every time: their age tells them apart."""
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        assert outbox.state.oldest_held_s == 0
+        for seq in range(1, 7):
+            await outbox.append(entry(seq, rows=22))
+            time.pass_(0.4)
+            assert (outbox.accounts[0].held, outbox.state.oldest_held_s) == (22, pytest.approx(0.4))
+            await drain(outbox)
+            assert outbox.state.oldest_held_s == 0
+            time.pass_(29.6)
+        await outbox.append(entry(7, rows=22))
+        time.pass_(10)
+        await outbox.maintain()
+        time.pass_(170)
+        await outbox.append(entry(8))
+        assert outbox.state.oldest_held_s == pytest.approx(170), "on the disk, since it was written there"
+    time.pass_(3600)
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.state.oldest_held_s == pytest.approx(3770)
+        await drain(outbox)
+        assert outbox.state.oldest_held_s == 0
+        await outbox.append(entry(1, epoch=LATER))
+        time.pass_(2)
+        assert outbox.state.oldest_held_s == 2, "what is done but not deleted yet does not count"
+        time.pass_(5)
+        await outbox.maintain()
+        assert outbox.state.oldest_held_s == 7
+
+
+async def test_rows_written_while_the_time_was_not_known_wait_at_least_since_the_start(
+    tmp_path: Path,
+) -> None:
+    time, path = Time(wall_ms=0), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+    async with opened(path, time, epoch=LATER) as outbox:
+        time.seconds += 50
+        assert outbox.state.oldest_held_s == 50
+        time.wall_ms = NOON_MS
+        assert outbox.state.oldest_held_s == 50
+
+
+async def test_a_clock_that_was_set_back_makes_no_age_negative(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+    time.wall_ms -= 3_600_000
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.state.oldest_held_s == 0
+
+
 async def test_one_lost_message_does_not_take_fresh_ones_to_the_disk(tmp_path: Path) -> None:
     time = Time()
     async with opened(tmp_path / "outbox.db", time) as outbox:
