@@ -87,6 +87,7 @@ def _rows() -> Section:
             _course(12, "held", "held"),
             _rise(13, "quarantined", "quarantined"),
             _rise(14, "dropped", "dropped"),
+            _course(15, "oldest-held", "oldest_held_s", units.DURATION),
         ),
     )
 

@@ -204,10 +204,12 @@ class Agent:
         )
 
     def _counters(self) -> dict[str, int]:
+        outbox = self._outbox.state
         ours = {
             "messages_resent": self._delivery.counters.resent,
             "bytes_sent": self._delivery.counters.bytes_sent,
-            "disk_failures": self._outbox.state.disk_failures,
+            "disk_failures": outbox.disk_failures,
+            "oldest_held_s": int(outbox.oldest_held_s),
         }
         return dict.fromkeys(COUNTERS, 0) | dict(self._meters.counters) | ours
 

@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from edge import agent, health
 from edge.health import BusState, DeviceState
 from metering.local_http import Page
+from metering.status import GAUGES
 
 _BUS_LABELS = ("bus",)
 _DEVICE_LABELS = ("bus", "address", "meter")
@@ -44,8 +45,8 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
     for name, (text, value) in gauges.items():
         yield GaugeMetricFamily(f"zonewise_edge_{name}", text, value=float(value))
     for name, total in service.counters.items():
-        if name == "meters_silent":
-            yield GaugeMetricFamily("zonewise_edge_meters_silent", "Meters without rows", value=total)
+        if name in GAUGES:
+            yield GaugeMetricFamily(f"zonewise_edge_{name}", f"Present {name}", value=total)
         else:
             yield CounterMetricFamily(f"zonewise_edge_{name}", f"Total of {name}", value=total)
 

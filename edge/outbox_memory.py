@@ -60,8 +60,9 @@ class OutboxMemory:
 
     @property
     def oldest_at_s(self) -> float:
-        """When the oldest message here came; infinity when there is none."""
-        return next((held.at_s for held in self._held.values()), float("inf"))
+        """When the oldest message here came; infinity when there is none. Safe from any thread."""
+        # The copy is made in one step of the interpreter; an iterator would notice changes of another thread.
+        return next((held.at_s for held in tuple(self._held.values())), float("inf"))
 
     def add(self, entry: Entry, *, now_s: float) -> None:
         """Take a message newer than all before."""

@@ -64,6 +64,7 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
             "memory_bytes": service.outbox_memory_bytes,
             "disk_bytes": service.outbox_disk_bytes,
             "rows_waiting": service.waiting_rows,
+            "oldest_held_s": service.counters["oldest_held_s"],
             "accounts": [asdict(one) for one in service.accounts],
         },
         "counters": dict(service.counters),

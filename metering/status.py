@@ -58,7 +58,7 @@ class Status:
         time_ms: Gateway's clock; 0 in the last will, which is written long before it is sent.
         online: False in the last will and at a clean stop.
         clean_stop: Whether the previous run of the process ended cleanly; `None` = first run or unknown.
-        counters: Totals since the process started (timeouts, crc_errors, exceptions, late_answers, ...).
+        counters: Totals since the process started, but for `GAUGES`.
     """
 
     gateway: str
@@ -75,7 +75,7 @@ class Status:
             raise ValueError(f"status of {self.gateway!r}, epoch {self.epoch!r}: not ids")
 
 
-#: Totals that every status carries, 0 where nothing happened, so that dashboards always have a series.
+#: Numbers that every status carries, 0 where nothing happened, so that dashboards always have a series.
 COUNTERS = (
     "polls",
     "timeouts",
@@ -87,7 +87,11 @@ COUNTERS = (
     "messages_resent",
     "bytes_sent",
     "disk_failures",
+    "oldest_held_s",
 )
+#: Those of them that say how it is now. Rows on their way are `held` for less than a second, so that a status
+#: may see a poll's rows as held every time; `oldest_held_s` tells them from rows that wait.
+GAUGES = frozenset({"meters_silent", "oldest_held_s"})
 
 
 def offline(*, gateway: str, epoch: str, software: str) -> Status:

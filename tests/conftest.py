@@ -17,6 +17,8 @@ from simulators.servers import Influx, Mosquitto, Server, maybe_program
 
 # No test asserts time, not even by a tool's default: continuous integration runs on small, busy machines.
 hypothesis.settings.register_profile("zonewise", deadline=None)
+# pytest --hypothesis-profile=thorough
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("zonewise")
 
 

@@ -110,6 +110,59 @@ async def test_what_waits_too_long_goes_to_the_disk_and_comes_back_in_order(tmp_
         assert await drain(outbox) == [entry(seq) for seq in range(live.id.seq, 200)]
 
 
+async def test_rows_on_their_way_are_told_from_rows_that_wait(tmp_path: Path) -> None:
+    """Each status sees the last poll's rows as held, the same number every time: their age tells them apart."""
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        assert outbox.state.oldest_held_s == 0
+        for seq in range(1, 7):
+            await outbox.append(entry(seq, rows=22))
+            time.pass_(0.4)
+            assert (outbox.accounts[0].held, outbox.state.oldest_held_s) == (22, pytest.approx(0.4))
+            await drain(outbox)
+            assert outbox.state.oldest_held_s == 0
+            time.pass_(29.6)
+        await outbox.append(entry(7, rows=22))
+        time.pass_(10)
+        await outbox.maintain()
+        time.pass_(170)
+        await outbox.append(entry(8))
+        assert outbox.state.oldest_held_s == pytest.approx(170), "on the disk, since it was written there"
+    time.pass_(3600)
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.state.oldest_held_s == pytest.approx(3770)
+        await drain(outbox)
+        assert outbox.state.oldest_held_s == 0
+        await outbox.append(entry(1, epoch=LATER))
+        time.pass_(2)
+        assert outbox.state.oldest_held_s == 2, "what is done but not deleted yet does not count"
+        time.pass_(5)
+        await outbox.maintain()
+        assert outbox.state.oldest_held_s == 7
+
+
+async def test_rows_written_while_the_time_was_not_known_wait_at_least_since_the_start(
+    tmp_path: Path,
+) -> None:
+    time, path = Time(wall_ms=0), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+    async with opened(path, time, epoch=LATER) as outbox:
+        time.seconds += 50
+        assert outbox.state.oldest_held_s == 50
+        time.wall_ms = NOON_MS
+        assert outbox.state.oldest_held_s == 50
+
+
+async def test_a_clock_that_was_set_back_makes_no_age_negative(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+    time.wall_ms -= 3_600_000
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.state.oldest_held_s == 0
+
+
 async def test_one_lost_message_does_not_take_fresh_ones_to_the_disk(tmp_path: Path) -> None:
     time = Time()
     async with opened(tmp_path / "outbox.db", time) as outbox:
@@ -235,7 +288,7 @@ async def test_a_file_of_a_later_version_is_set_aside(tmp_path: Path) -> None:
     assert set_aside(tmp_path)
 
 
-async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped(tmp_path: Path) -> None:
+async def test_what_a_file_held_that_is_damaged_before_the_start_is_not_known(tmp_path: Path) -> None:
     path, time = tmp_path / "outbox.db", Time()
     async with opened(path, time) as outbox:
         for seq in range(1, 400):
@@ -248,8 +301,50 @@ async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped(tmp_path:
         await outbox.maybe_backlog()
         time.pass_(20)
         await outbox.maintain()
-        assert all(account.balance == 0 for account in outbox.accounts)
+        (account,) = outbox.accounts
+        assert (account.epoch, account.held, account.dropped, account.balance) == (LATER, 3, 0, 0)
+        assert outbox.clean_stop is None
         assert await drain(outbox) == [entry(1, epoch=LATER)]
+    assert set_aside(tmp_path)
+
+
+def damage(path: Path) -> None:
+    """Overwrite all of a file but its first pages, in place."""
+    with path.open("r+b") as file:
+        file.seek(20 * 4096)
+        file.write(b"\xa5" * (path.stat().st_size - file.tell()))
+
+
+async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped_by_epoch(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        # More than SQLite keeps in its cache.
+        for seq in range(1, 4000):
+            await outbox.append(entry(seq, size=2000))
+    async with opened(path, time, epoch=LATER) as outbox:
+        await outbox.append(entry(1, epoch=LATER), entry(2, epoch=LATER, rows=4))
+        time.pass_(20)
+        await outbox.maintain()
+        await outbox.append(entry(3, epoch=LATER, rows=5), entry(4, epoch=LATER, rows=6))
+        for _ in range(2):
+            live = outbox.maybe_live()
+            assert live is not None
+            outbox.hand_out(live)
+        first = await outbox.maybe_backlog()
+        assert first is not None
+        outbox.hand_out(first)
+        damage(path)
+        left = await drain(outbox)
+        now, old = outbox.accounts
+        assert (now.epoch, now.read, now.stored, now.held, now.dropped) == (LATER, 18, 0, 11, 7)
+        assert (old.epoch, old.read, old.held) == (EPOCH, 3 * 3999, 0)
+        assert (old.stored, old.dropped) == (3 * len(left), 3 * (3999 - len(left)))
+        assert 0 < len(left) < 3999
+        assert not outbox.is_held(first.id), "it can never be sent again"
+        assert not outbox.done(first.id)
+        assert outbox.done(MessageId(LATER, 3))
+        assert outbox.done(MessageId(LATER, 4))
+        assert [account.held for account in outbox.accounts] == [0, 0]
     assert set_aside(tmp_path)
 
 
@@ -444,7 +539,8 @@ class OutboxMachine(RuleBasedStateMachine):
         """One of them is sent again."""
         one = data.draw(st.sampled_from(self.sent))
         maybe_entry = self.wait(self.outbox.maybe_entry(one.id))
-        assert maybe_entry in (one, None)
+        assert maybe_entry == self.model.held.get(one.id), "there until it is done or dropped"
+        assert self.outbox.is_held(one.id) == (one.id in self.model.held)
 
     @rule(seconds=st.sampled_from([0.3, 3.0, 11.0, 70.0]))
     def pass_time(self, seconds: float) -> None:

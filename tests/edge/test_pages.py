@@ -15,7 +15,7 @@ from edge.config import BusConfig, DeviceConfig, Point, Serial
 from edge.health import BusState, Counts, DeviceState, Health
 from edge.pages import routes
 from metering.local_http import Address, serving
-from metering.status import COUNTERS, EpochAccount
+from metering.status import COUNTERS, GAUGES, EpochAccount
 
 EPOCH = "0123456789abcdef"
 SERVICE = agent.Snapshot(
@@ -24,7 +24,7 @@ SERVICE = agent.Snapshot(
     clock="trusted",
     waiting_rows=0,
     accounts=(EpochAccount(EPOCH, read=10, stored=7, quarantined=0, held=3, dropped=0),),
-    counters=dict.fromkeys(COUNTERS, 0),
+    counters={**dict.fromkeys(COUNTERS, 0), "oldest_held_s": 7},
     outbox_disk_is_usable=True,
     outbox_memory_bytes=1234,
     outbox_disk_bytes=0,
@@ -64,6 +64,7 @@ def test_status_tells_of_each_bus_and_device(health: Health) -> None:
     assert (second["state"], second["detail"], second["timeouts"]) == ("silent", "no answer", 3)
     assert second["last_good_s"] is None
     assert status["outbox"]["accounts"][0]["held"] == 3
+    assert status["outbox"]["oldest_held_s"] == 7
 
 
 def test_metrics_are_what_prometheus_reads(health: Health) -> None:
@@ -76,11 +77,12 @@ def test_metrics_are_what_prometheus_reads(health: Health) -> None:
         for sample in family.samples
     }
     assert samples["zonewise_edge_rows_held", None] == 3
+    assert samples["zonewise_edge_oldest_held_s", None] == 7
     assert samples["zonewise_edge_device_good", "m1"] == 1
     assert samples["zonewise_edge_device_timeouts_total", "m2"] == 3
     assert ("zonewise_edge_device_last_good_seconds", "m2") not in samples
     for name in COUNTERS:
-        assert ("zonewise_edge_" + name + ("" if name == "meters_silent" else "_total"), None) in samples
+        assert ("zonewise_edge_" + name + ("" if name in GAUGES else "_total"), None) in samples
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,16 @@ def test_bytes_count_too() -> None:
     one.sent(item(1, size=700), now_s=0)
     assert not one.may_send(item(2, size=301), now_s=0)
     assert one.may_send(item(2, size=300), now_s=0)
-    assert not one.may_send(item(2, size=300, backlog=True), now_s=0) or LIMITS.live_share == 0.25
+    assert one.may_send(item(2, size=300, backlog=True), now_s=0)
+    assert not one.may_send(item(2, size=301, backlog=True), now_s=0)
+
+
+def test_backlog_leaves_a_quarter_of_the_bytes_for_live() -> None:
+    one = open_window()
+    one.sent(item(1, size=400, backlog=True), now_s=0)
+    assert not one.may_send(item(2, size=351, backlog=True), now_s=0)
+    assert one.may_send(item(2, size=350, backlog=True), now_s=0)
+    assert one.may_send(item(2, size=600), now_s=0)
 
 
 def test_a_message_larger_than_the_window_travels_alone() -> None:

@@ -100,6 +100,7 @@ def test_an_unknown_quantity_that_was_not_read_sets_no_bit() -> None:
 def test_columns_are_prepared_once_and_bounded() -> None:
     vocabulary = Vocabulary("demo", VOCABULARY)
     first = vocabulary.maybe_columns("electricity", NAMES)
+    assert first is not None
     assert first is vocabulary.maybe_columns("electricity", NAMES)
     assert vocabulary.maybe_columns("steam", NAMES) is None
     for number in range(5000):

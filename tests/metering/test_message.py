@@ -12,6 +12,7 @@ from metering.errors import MalformedMessage
 from metering.message import (
     MAX_INFLATED_BYTES,
     MAX_ROWS,
+    MAX_SEQ,
     MAX_WIRE_BYTES,
     REASONS,
     Message,
@@ -59,7 +60,7 @@ def row(value: float | None = 5, *, meter: str = "m1", taken_at_ms: int = TAKEN)
     return Row(meter, taken_at_ms, 0, (value,))
 
 
-@given(st.lists(blocks, min_size=1, max_size=3), st.integers(1, 2**40), st.booleans())
+@given(st.lists(blocks, min_size=1, max_size=3), st.integers(1, MAX_SEQ), st.booleans())
 def test_what_is_encoded_is_decoded(some: list[Block], seq: int, deflated: bool) -> None:  # noqa: FBT001 - drawn
     sent = message(*some, seq=seq)
     body = encode(sent)
@@ -111,7 +112,7 @@ def _with(**changes: object) -> bytes:
         (_with(gateway=7), "bad_envelope"),
         (_with(epoch="xyz"), "bad_envelope"),
         (_with(seq=0), "bad_envelope"),
-        (_with(seq=2**40), "bad_envelope"),
+        (_with(seq=MAX_SEQ + 1), "bad_envelope"),
         (_with(seq="1"), "bad_envelope"),
         (_with(seq=True), "bad_envelope"),
         (_with(blocks={}), "bad_envelope"),
