@@ -8,7 +8,8 @@ Invariants:
   value.
 
 Quality: *measured* when a read lies within the tolerance of both boundaries, else *interpolated*; *estimated*
-or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value.
+or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value,
+as in a slot within a gap of which nothing is known.
 """
 
 from bisect import bisect_left
@@ -108,7 +109,7 @@ _OUTSIDE = _Boundary(None)
 def _slot(
     begin: _Boundary, end: _Boundary, tolerance_ms: int, maybe_flaw: IntervalQuality | None
 ) -> SlotValue:
-    if begin.maybe_total is None or end.maybe_total is None:
+    if begin.maybe_total is None or end.maybe_total is None or maybe_flaw is IntervalQuality.MISSING:
         return MISSING
     value = end.maybe_total - begin.maybe_total
     if value < 0:
@@ -132,4 +133,5 @@ def _touched(flaws: Sequence[Flaw], start_ms: int, stop_ms: int) -> Iterator[tup
     for flaw in flaws:
         first_ms, last_ms = max(start_ms, floor_slot(flaw.from_ms)), min(stop_ms, ceil_slot(flaw.to_ms))
         for slot_ms in range(first_ms, last_ms, SLOT_MS):
-            yield slot_ms, flaw.quality
+            is_within = flaw.from_ms <= slot_ms and slot_ms + SLOT_MS <= flaw.to_ms
+            yield slot_ms, IntervalQuality.MISSING if flaw.is_gap and is_within else flaw.quality

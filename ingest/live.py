@@ -7,7 +7,7 @@ meter's power is that of its import in the use.
 Invariants:
 - A figure is never a partial sum: there is no `power` or `flow` while an expected meter is not fresh.
 - Where all expected meters are added, the sum of the fresh ones stands in `<name>_at_least`: what is missing
-  can only raise it, as long as the silent meters do not feed back. Where one is subtracted nothing can be said.
+  can only raise it, as long as the silent meters do not feed back. Where one is subtracted there is no bound.
 - Each point carries how many meters are fresh and expected, and coverage = fresh / expected, so that a group
   whose meters are all silent still has points that say so.
 - A missed instant is never made up.
@@ -76,15 +76,13 @@ class Figure:
 
     def fields(self, name: str) -> dict[str, Field]:
         """Return the fields of `group_live`."""
-        fields: dict[str, Field] = {
+        sums = {name: self.value, at_least_field(name): self.at_least}
+        return {
+            **{field: one for field, one in sums.items() if one is not None},
             coverage_field(name): self.fresh / self.expected,
             fresh_field(name): self.fresh,
             expected_field(name): self.expected,
         }
-        for field, maybe_sum in ((name, self.value), (at_least_field(name), self.at_least)):
-            if maybe_sum is not None:
-                fields[field] = maybe_sum
-        return fields
 
 
 def figure(
