@@ -251,14 +251,20 @@ class _Unwrapping:
         return position
 
     def _end_of_jump(self, position: int, peak: int) -> int:
-        """Return the position at which the counter is back on its course, or the same where it never is."""
+        """Return the position at which the counter is back on its course, or the same where it never is.
+
+        It must fall: what only rises on is allowed some time later, but was not counted in that time.
+        """
         until_ms = self.times_ms[position] + self.rules.return_ms
+        high = self.values[position]
         for back in range(position + 1, len(self.values)):
             if self.times_ms[back] > until_ms:
                 break
-            rise = self.values[back] - peak
-            if rise >= -self.rules.jitter and self._allows(rise, back):
+            value = self.values[back]
+            has_fallen = high - value > self.rules.jitter
+            if has_fallen and value - peak >= -self.rules.jitter and self._allows(value - peak, back):
                 return back
+            high = max(high, value)
         return position
 
     def _begin_after_jump(self, position: int, peak: int) -> None:

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 #: A week: nobody polls a meter more rarely, and a slot waits for two periods.
 _LONGEST_POLL_S = 7 * 86_400.0
+_MAX_TIME_MS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class MeterFacts:
         for rating in (self.ct_primary_a, self.vt_primary_v):
             if rating is not None and not 0 < rating < math.inf:
                 raise ValueError(f"a transformer's rating of {rating} is not a positive number")
+        if self.since_ms is not None and not 0 <= self.since_ms <= _MAX_TIME_MS:
+            raise ValueError(f"{self.since_ms} ms is no time")
         if not 0 < self.poll_s <= _LONGEST_POLL_S:
             raise ValueError(f"poll period {self.poll_s} s is not above 0 and at most a week")
 

@@ -159,6 +159,13 @@ def test_at_any_gap_two_steps_are_allowed() -> None:
     assert rises(unwrap([(0, 0), (1, 100_000), (2, 200_000)], coarse)) == [100_000, 100_000]
 
 
+def test_a_jump_that_would_be_allowed_some_minutes_later_is_none_the_less_a_jump() -> None:
+    stays = [500_000 + 100 * i + 30_000 * (i >= 5) for i in range(40)]
+
+    assert rises(unwrap(minutes(*stays), CAPPED))[3:7] == [100, 0, 100, 100]
+    assert unwrap(minutes(*stays), CAPPED).rejected == 0
+
+
 def test_a_jump_is_told_and_the_time_around_it_doubted() -> None:
     course = unwrap(minutes(500_000, 501_000, 3_000_000, 3_001_000), CAPPED)
     doubted_ms = 2 * MINUTE_MS + CAPPED.doubt_ms
