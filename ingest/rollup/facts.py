@@ -8,7 +8,7 @@ reads are never subtracted. A serial number that could not be read says nothing.
 
 import logging
 import math
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -136,9 +136,11 @@ def _entitled(
             yield one.since_ms, one.identity
         return
     for span in maybe_meter.gateway.spans:
-        for one in _in_order(one for one in told if one.gateway == span.value):
-            if one.since_ms < span.to_ms:
-                yield max(one.since_ms, span.from_ms), one.identity
+        its = [one for one in _in_order(told) if one.gateway == span.value and one.since_ms < span.to_ms]
+        before = [one.identity for one in its if one.since_ms <= span.from_ms]
+        if before:  # what it found earlier it may have found at another device
+            yield span.from_ms, dict(ChainMap(*map(dict, reversed(before))))
+        yield from ((one.since_ms, one.identity) for one in its if one.since_ms > span.from_ms)
 
 
 def _in_order(told: Iterable[_Told]) -> list[_Told]:

@@ -1,7 +1,7 @@
 """What a person should know of a meter's counters: rises that nothing explains, and exchanged devices.
 
-Each is an event of the meter (`ingest.events`) and a line in the log, once. An event is open for a day after
-it was last found anew, so that it is seen; then it ends by itself.
+Each is an event of the meter (`ingest.events`) and, where none of its kind is open, a line in the log. An
+event is open for a day after the last of its kind, so that it is seen; then it ends by itself.
 """
 
 import logging
@@ -85,7 +85,7 @@ class NoticeBoard:
         self.count = 0
 
     def tell(self, notices: Sequence[Notice], now_ms: int) -> None:
-        """Log and raise what is new, end what is a day old, and write the events that are due.
+        """Raise what is new, end what is a day old, and write the events that are due.
 
         Raises:
             StoreError: when the store does not do its part; the events are written the next time.
@@ -94,9 +94,7 @@ class NoticeBoard:
         for one in notices:
             if one.key not in self._told:
                 self._remember(one)
-                book.open(one.kind, one.meter, one.parameters, now_ms)
-                event = Event(one.kind, one.meter, one.parameters, is_open=True, time_ms=now_ms)
-                _LOGGER.warning("park %s: %s", self._park, event.text)
+                self._raise(book, one, now_ms)
         for kind in ROLLUP_KINDS:
             book.close_older(kind, now_ms - _OPEN_FOR_MS, now_ms)
         self._unwritten += book.take(now_ms)
@@ -104,6 +102,13 @@ class NoticeBoard:
             lines = b"\n".join(event.line(self._park) for event in self._unwritten)
             self._store.write(rollup_database(self._park), lines)
             self._unwritten = []
+
+    def _raise(self, book: EventBook, one: Notice, now_ms: int) -> None:
+        # A meter whose cap is far too low has one at every read: the log has the first.
+        if (one.kind, one.meter) not in {(event.kind, event.subject) for event in book.opened()}:
+            event = Event(one.kind, one.meter, one.parameters, is_open=True, time_ms=now_ms)
+            _LOGGER.warning("park %s: %s", self._park, event.text)
+        book.open(one.kind, one.meter, one.parameters, now_ms)
 
     def _begin(self) -> EventBook:
         book = EventBook()

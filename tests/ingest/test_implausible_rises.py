@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from ingest.events import REPEAT_MS, ROLLUP_KINDS, RUN_KINDS, read_open
+from ingest.rollup.facts import Joint, read_facts
 from ingest.rollup.job import Rollup
+from ingest.rollup.service import ParkFolder, Service
 from ingest.store import Store
 from metering.birth import CounterFacts, MeterFacts
+from metering.dated import Dated, Span
 from metering.quantities import Medium
 from metering.series import IntervalQuality, rollup_database
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in
@@ -49,9 +52,9 @@ def write(park: SmallPark, minutes: Iterable[int], shown: Callable[[int], int]) 
     park.write("electricity", "main", [(m * MINUTE, {IMPORT: float(shown(m))}) for m in minutes])
 
 
-def announced(park: SmallPark, at_ms: int, more: Mapping[str, Any]) -> None:
+def announced(park: SmallPark, at_ms: int, more: Mapping[str, Any], gateway: str = "gw-1") -> None:
     facts = MeterFacts("m", "p", Medium.ELECTRICITY, 60, counters={IMPORT: CounterFacts(1, None)})
-    park.announce_facts("main", replace(facts, **more), at_ms=at_ms)
+    park.announce_facts("main", replace(facts, **more), at_ms=at_ms, gateway=gateway)
 
 
 def by_fuse(park: SmallPark) -> None:
@@ -175,6 +178,20 @@ def test_a_load_that_is_new_is_no_fault_of_the_reads(park: SmallPark) -> None:
     assert slots(park, 12) == dict.fromkeys(range(12), (22_500, 0))
 
 
+def test_a_fuse_that_is_far_too_small_leaves_no_value_and_is_told_once(
+    park: SmallPark, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Never zero: what was used is not known then."""
+    by_fuse(park)
+    write(park, range(181), lambda m: 500_000 + 10_000 * m)
+
+    with caplog.at_level(logging.WARNING, logger="ingest"):
+        park.once(3 * HOUR)
+
+    assert slots(park, 12) == dict.fromkeys(range(12), (None, MISSING))
+    assert sum("fuse_a" in record.message for record in caplog.records) == 1
+
+
 def test_water_is_bound_by_what_a_pipe_can_carry(park: SmallPark) -> None:
     park.announce("well", Medium.WATER, VOLUME)
     rows = [(m * MINUTE, {VOLUME: 10_000.0 + 10 * m + 2_000_000 * (m >= 50)}) for m in range(121)]
@@ -241,6 +258,48 @@ def test_a_birth_of_the_same_device_is_no_joint(park: SmallPark, later: dict[str
 
     assert slots(park, 12) == dict.fromkeys(range(12), (TRUE_SLOT, 0))
     assert events(park) == {}
+
+
+@pytest.mark.parametrize(
+    ("seen_by_two", "expected"),
+    [
+        ("A1", ()),
+        (None, ()),
+        ("B2", (Joint(T0 + HOUR, "serial number A1 -> B2"),)),
+    ],
+)
+def test_a_meter_that_goes_to_another_gateway_is_the_same_unless_that_says_otherwise(
+    park: SmallPark, seen_by_two: str | None, expected: tuple[Joint, ...]
+) -> None:
+    """The second gateway looked at another meter before, and says so after the first has lost it."""
+    held = Dated((Span("gw-1", to_ms=T0 + HOUR), Span("gw-2", T0 + HOUR)))
+    meters = {**park.park.meters, "main": replace(park.park.meters["main"], gateway=held)}
+    park.park = replace(park.park, meters=meters)
+    announced(park, 0, {"serial": "A1"})
+    announced(park, 10 * MINUTE, {"serial": "X9"}, "gw-2")
+    announced(park, 50 * MINUTE, {"serial": seen_by_two or "A1"}, "gw-2")
+    announced(park, 2 * HOUR, {"serial": seen_by_two}, "gw-2")
+    announced(park, 3 * HOUR, {"serial": "Y8"}, "gw-1")
+
+    assert read_facts(park.store, park.park)["main"].joints == expected
+
+
+def test_the_rollup_tells_of_it_on_its_pages(park: SmallPark, tmp_path: Path) -> None:
+    by_transformer(park)
+    write(park, range(61), exchanged)
+    running = Service(
+        park.store,
+        park.park,
+        ParkFolder(tmp_path, park.name),
+        clock_ms=lambda: T0 + HOUR + 20_000,
+        dice=lambda: 0.0,
+    )
+    running._cycle(T0 + HOUR + 20_000)
+
+    pages = running.health.routes()
+    assert b"rose by 2,501,000 Wh" in pages["/healthz"]().body
+    assert pages["/healthz"]().status == 200
+    assert b"zonewise_rollup_meter_notices_total 1" in pages["/metrics"]().body
 
 
 def test_an_event_lasts_a_day_and_run_does_not_take_it_for_its_own(park: SmallPark) -> None:

@@ -64,9 +64,9 @@ class SmallPark:
         facts = MeterFacts("m", "p", medium, poll_s, counters={q: CounterFacts(1, None) for q in counters})
         self.announce_facts(meter, facts)
 
-    def announce_facts(self, meter: str, facts: MeterFacts, *, at_ms: int = 0) -> None:
+    def announce_facts(self, meter: str, facts: MeterFacts, *, at_ms: int = 0, gateway: str = "gw-1") -> None:
         """Store what a birth `at_ms` after `T0` says of a meter."""
-        one = Announcement("gw-1", meter, T0 + at_ms, facts, is_first=not at_ms)
+        one = Announcement(gateway, meter, T0 + at_ms, facts, is_first=not at_ms)
         self.store.write(raw_database(self.name), encode_announcement(self.name, one))
 
     def write(self, medium: str, meter: str, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
