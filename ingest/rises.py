@@ -2,8 +2,8 @@
 
 A cap is a power (Wh per hour) or flow (L per hour), so what is allowed grows with the time between the reads:
 a large rise over a long gap is a legitimate catch-up, the same rise within seconds is none. The slack is
-allowed at any gap: a read is rounded to the counter's step, stamped a little late, and a device renews its
-registers seldomer than it is polled.
+allowed at any gap: a read is rounded to the counter's step and stamped a little late, and a device may update
+its registers less often than it is polled.
 
 All is done in Python integers, so the comparison is exact at any size.
 """

@@ -27,9 +27,9 @@ from metering.park import Park
 from metering.quantities import Medium, Quantity, Unit
 from metering.series import SLOT_MS
 
-#: A device renews its registers at least so often; a fuse or transformer bears far more for so long.
+#: A device updates its registers at least so often; a fuse lets several times its rating pass for so long.
 _SLACK_MS = 60_000
-#: What is known from quarter-hours alone bears devices that renew their registers once an hour.
+#: Some meters update their registers once an hour; three times the highest power makes an hour of 20 min.
 _LEARNED_SLACK_MS = 20 * 60_000
 _LEARNED_FROM_MS = 28 * 24 * MS_PER_HOUR
 _MIN_QUARTER_HOURS = 96
