@@ -15,7 +15,7 @@ import secrets
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol
 
@@ -124,6 +124,9 @@ class Agent:
             on_appended=self._delivery.wake,
             on_accepted=accepted,
         )
+        self._started_ns = time.monotonic_ns()
+        #: Since when the facts of a meter are as they are: so long its device is the one that they describe.
+        self._learned_ns: dict[str, int] = {}
         self._meters = open_meters(self._intake.take, self._learn)
 
     def snapshot(self) -> Snapshot:
@@ -178,9 +181,21 @@ class Agent:
                 async with asyncio.timeout(_UPKEEP_S):
                     await over.wait()
 
-    def _learn(self, _changed: Mapping[str, MeterFacts]) -> None:
+    def _learn(self, changed: Mapping[str, MeterFacts]) -> None:
         # Meters are introduced one after the other; one birth tells of all that came meanwhile.
         self._has_news = True
+        # Noted here: the birth may be sent hours later, after the first reads of an exchanged device.
+        self._learned_ns.update(dict.fromkeys(changed, time.monotonic_ns()))
+
+    def _dated_facts(self) -> dict[str, MeterFacts]:
+        return {
+            meter: replace(facts, since_ms=self._since_ms(meter))
+            for meter, facts in self._meters.facts.items()
+        }
+
+    def _since_ms(self, meter: str) -> int:
+        # Before the clock is known the time may be anything; ingest refuses such a birth.
+        return max(0, self._clock.wall_ms(self._learned_ns.get(meter, self._started_ns)))
 
     def _birth(self) -> Birth:
         return Birth(
@@ -188,7 +203,7 @@ class Agent:
             epoch=self._identity.epoch,
             time_ms=self._now_ms(),
             software=self._identity.software,
-            meters=self._meters.facts,
+            meters=self._dated_facts(),
         )
 
     def _status(self, online: bool) -> Status:  # noqa: FBT001 - the one thing a status is asked with

@@ -22,6 +22,7 @@ from edge.polled import Polled
 from edge.profile import PollClass, Register
 from edge.registers import Absent, Raw
 from edge.scale import NOTHING_FOUND, Found
+from edge.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from metering.birth import MeterFacts
 
 #: Answers further apart are not one instant.
@@ -166,6 +167,8 @@ class Device:
             poll_s=self.config.poll_s,
             serial=self.maybe_serial,
             counters=counters,
+            ct_primary_a=maybe_primary(self.config.wiring.ct, SECONDARY_A),
+            vt_primary_v=maybe_primary(self.config.wiring.vt, SECONDARY_V),
         )
 
     def _prepare_decoders(self) -> None:

@@ -18,6 +18,7 @@ from edge import catalogue
 from edge.errors import UnknownModel
 from edge.profile import Profile
 from edge.tables import RegisterPatch
+from edge.transformers import TransformerRatio
 from metering.config import Location, Model, did_you_mean
 from metering.connection import Broker, HttpAddress, parse_address
 from metering.errors import ConfigError
@@ -46,7 +47,8 @@ def _parse_ratio(written: object) -> object:
     primary, _, secondary = str(written).partition("/")
     if not _RATIO.fullmatch(str(written)) or not Decimal(secondary.strip() or 1):
         raise ValueError(f"{written!r} is not a ratio such as 250/5")
-    ratio = Fraction(Decimal(primary.strip())) / Fraction(Decimal(secondary.strip() or 1))
+    maybe_secondary = Fraction(Decimal(secondary.strip())) if secondary.strip() else None
+    ratio = TransformerRatio(Fraction(Decimal(primary.strip())), maybe_secondary)
     if ratio < 1:
         raise ValueError(f"{written!r} is below 1: the primary comes first, as in 250/5")
     return ratio
@@ -126,8 +128,8 @@ class MeterFile(Model):
         default=None, description="Channel number and id, for models with several"
     )
     poll_s: float = Field(default=10.0, ge=0.1, le=86400, description="Poll period in seconds")
-    ct: Ratio = Field(default=Fraction(1), description="Current transformers: 250/5")
-    vt: Ratio = Field(default=Fraction(1), description="Voltage transformers: 20000/100")
+    ct: Ratio = Field(default=Fraction(1), description="Current transformers, as on their plate: 250/5")
+    vt: Ratio = Field(default=Fraction(1), description="Voltage transformers, as on their plate: 20000/100")
     reversed: bool = Field(
         default=False, description="Current flows the wrong way round: import is shown as export"
     )

@@ -7,7 +7,7 @@ Invariants:
 - The book does no I/O: `take` gives what is to be written and published.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import as_file, files
@@ -21,8 +21,12 @@ from metering.series import EVENT, rollup_database
 
 #: An open event is written again after this time.
 REPEAT_MS = 15 * 60 * 1000
+#: What `run` tells of.
+RUN_KINDS = ("foreign_meter", "gateway_offline", "journal_failed", "store_denied", "store_unavailable")
+#: What `rollup` tells of.
+ROLLUP_KINDS = ("implausible_rise", "meter_exchanged")
 #: Nothing else may be a kind: each has a text in every catalogue.
-KINDS = ("foreign_meter", "gateway_offline", "journal_failed", "store_denied", "store_unavailable")
+KINDS = (*RUN_KINDS, *ROLLUP_KINDS)
 #: Points that wait to be written; the oldest go first, as a later one says the state again.
 _MOST_WAITING = 1000
 
@@ -150,8 +154,8 @@ class EventBook:
         return tuple(self._open.values())
 
 
-def read_open(store: Store, park: str) -> list[Event]:
-    """Give the events of a park, of the kinds above, whose last point says that they are open.
+def read_open(store: Store, park: str, kinds: Collection[str]) -> list[Event]:
+    """Return the events of a park, of some kinds, whose last point says that they are open.
 
     Raises:
         StoreError: when the store cannot say.
@@ -167,7 +171,7 @@ def read_open(store: Store, park: str) -> list[Event]:
         )
         for series in store.query(rollup_database(park), last)
         for time_ms, state, parameters in series.rows
-        if state and series.tags["kind"] in KINDS
+        if state and series.tags["kind"] in kinds
     ]
 
 

@@ -16,7 +16,7 @@ from ingest.accounts import Accounts
 from ingest.acks import AckBook
 from ingest.deliveries import Deliveries
 from ingest.errors import StoreDenied, StoreError
-from ingest.events import EventBook, read_open
+from ingest.events import RUN_KINDS, EventBook, read_open
 from ingest.health import ParkHealth
 from ingest.intake import Intake
 from ingest.judge import Judge
@@ -145,7 +145,8 @@ class ParkService:
 
     async def _adopt_events(self) -> None:
         try:
-            for event in await asyncio.to_thread(read_open, self._around.store, self._park.id):
+            store, park = self._around.store, self._park.id
+            for event in await asyncio.to_thread(read_open, store, park, RUN_KINDS):
                 self._events.adopt(event)
         except StoreError as error:
             _LOGGER.warning("%s: events of before are not known: %s", self._park.id, error)

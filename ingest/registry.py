@@ -171,6 +171,9 @@ def encode_announcement(park: str, one: Announcement) -> bytes:
         "serial": one.facts.serial,
         "poll_s": float(one.facts.poll_s),
         "counters": orjson.dumps(facts["counters"], option=orjson.OPT_SORT_KEYS).decode(),
+        "ct_primary_a": one.facts.ct_primary_a,
+        "vt_primary_v": one.facts.vt_primary_v,
+        "since_ms": one.facts.since_ms,
         _FIRST: 1 if one.is_first else None,
     }
     tags = (("gateway", one.gateway), ("meter", one.meter), ("park", park))

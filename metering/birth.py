@@ -4,9 +4,9 @@ Published at connect before the first data, and on change. Ingest keeps each cha
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -15,8 +15,11 @@ from metering.message import SCHEMA, parse_json
 from metering.names import is_epoch, is_gateway_id, is_meter_id
 from metering.quantities import Medium
 
+T = TypeVar("T")
+
 #: A week: nobody polls a meter more rarely, and a slot waits for two periods.
 _LONGEST_POLL_S = 7 * 86_400.0
+_MAX_TIME_MS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class MeterFacts:
         poll_s: Poll period in seconds.
         serial: Serial number if it could be read.
         counters: Facts per counter quantity.
+        ct_primary_a: Rated primary current of its current transformers, A; `None` = it has none.
+        vt_primary_v: Rated primary voltage of its voltage transformers, V; `None` = it has none.
+        since_ms: Since when this device was there, UTC; `None` = since the birth. No property of the device:
+            facts that differ in nothing else are the same.
     """
 
     model: str
@@ -57,8 +64,16 @@ class MeterFacts:
     poll_s: float
     serial: str | None = None
     counters: Mapping[str, CounterFacts] = field(default_factory=dict)
+    ct_primary_a: float | None = None
+    vt_primary_v: float | None = None
+    since_ms: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        for rating in (self.ct_primary_a, self.vt_primary_v):
+            if rating is not None and not 0 < rating < math.inf:
+                raise ValueError(f"a transformer's rating of {rating} is not a positive number")
+        if self.since_ms is not None and not 0 <= self.since_ms <= _MAX_TIME_MS:
+            raise ValueError(f"{self.since_ms} ms is no time")
         if not 0 < self.poll_s <= _LONGEST_POLL_S:
             raise ValueError(f"poll period {self.poll_s} s is not above 0 and at most a week")
 
@@ -96,7 +111,12 @@ def encode(birth: Birth) -> bytes:
 
 
 def facts_object(facts: MeterFacts) -> dict[str, Any]:
-    """Give one meter's facts as a JSON object, as in the birth and in `meters.facts`."""
+    """Return one meter's facts as a JSON object; what is not known and optional is left out."""
+    optional = {
+        "ct_primary_a": facts.ct_primary_a,
+        "vt_primary_v": facts.vt_primary_v,
+        "since_ms": facts.since_ms,
+    }
     return {
         "model": facts.model,
         "profile": facts.profile,
@@ -104,6 +124,7 @@ def facts_object(facts: MeterFacts) -> dict[str, Any]:
         "poll_s": facts.poll_s,
         "serial": facts.serial,
         "counters": {q: {"step": c.step, "modulus": c.modulus} for q, c in facts.counters.items()},
+        **{name: value for name, value in optional.items() if value is not None},
     }
 
 
@@ -148,4 +169,11 @@ def parse_facts(parsed: Mapping[str, Any]) -> MeterFacts:
             )
             for quantity, counter in parsed["counters"].items()
         },
+        ct_primary_a=_maybe(float, parsed.get("ct_primary_a")),
+        vt_primary_v=_maybe(float, parsed.get("vt_primary_v")),
+        since_ms=_maybe(int, parsed.get("since_ms")),
     )
+
+
+def _maybe(read: Callable[[Any], T], found: object) -> T | None:
+    return None if found is None else read(found)

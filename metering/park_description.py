@@ -125,6 +125,12 @@ class MeterEntry(Model):
         default=(), description="Who may deliver its rows; none: the first gateway that announced it"
     )
     fed_by: Feeders = Field(default=(), description="Meter directly upstream; none: fed from outside")
+    fuse_a: float | None = Field(
+        default=None,
+        gt=0,
+        le=100_000,
+        description="Electricity: rating of its fuse or breaker, A per phase; bounds what it can count",
+    )
 
 
 class QuantityEntry(Model):
@@ -135,6 +141,9 @@ class QuantityEntry(Model):
     media: tuple[Medium, ...] = Field(min_length=1, description="Media in which it makes sense")
     low: float = Field(description="Lowest plausible value")
     high: float = Field(description="Highest plausible value")
+    max_rise_per_h: int | None = Field(
+        default=None, ge=1, description="Counters: largest rise within an hour; default: without limit"
+    )
 
 
 class ParkDescription(Model):
@@ -185,6 +194,8 @@ class ParkDescription(Model):
             yield from _unknown((*here, "tenant", i, "tenant"), "tenant", tenant.tenant, self.tenants)
         for i, feeder in enumerate(entry.fed_by):
             yield from self._feeder_problems((*here, "fed_by", i, "fed_by"), entry, feeder.fed_by)
+        if entry.fuse_a is not None and entry.medium is not Medium.ELECTRICITY:
+            yield (*here, "fuse_a"), f"fuse_a means nothing for a meter of {entry.medium}"
         for key, entries in _relations(entry):
             yield from _overlaps((*here, key), entries, ZoneInfo(self.timezone))
 
@@ -280,4 +291,12 @@ def quantity(name: str, entry: QuantityEntry) -> Quantity:
     Raises:
         ValueError: when its range or kind does not fit.
     """
-    return Quantity(name, entry.unit, entry.kind, frozenset(entry.media), entry.low, entry.high)
+    return Quantity(
+        name,
+        entry.unit,
+        entry.kind,
+        frozenset(entry.media),
+        entry.low,
+        entry.high,
+        entry.max_rise_per_h,
+    )

@@ -75,7 +75,8 @@ class GroupField(StrEnum):
     HEAT_USE = "heat_use_wh"
 
 
-#: Fields of `group_live`: W and m3/h, with `<name>_coverage` between 0 and 1.
+#: Fields of `group_live`: W and m3/h. Each also has `<name>_coverage` between 0 and 1, `<name>_fresh`,
+#: `<name>_expected` and, in place of the figure while some of the meters are silent, `<name>_at_least`.
 LIVE_POWER = "power"
 LIVE_FLOW = "flow"
 
@@ -98,3 +99,18 @@ def quality_field(name: str) -> str:
 def coverage_field(name: str) -> str:
     """Field that holds the share of good slots or meters, 0 to 1."""
     return f"{name}_coverage"
+
+
+def at_least_field(name: str) -> str:
+    """Field of `group_live` that holds the sum of the fresh meters while others are silent."""
+    return f"{name}_at_least"
+
+
+def fresh_field(name: str) -> str:
+    """Field of `group_live` that holds the number of meters with a fresh value."""
+    return f"{name}_fresh"
+
+
+def expected_field(name: str) -> str:
+    """Field of `group_live` that holds the number of meters in the figure."""
+    return f"{name}_expected"

@@ -22,6 +22,7 @@ from ingest.rollup.facts import UNKNOWN, read_facts
 from ingest.rollup.groups import GroupStage, Regrouping
 from ingest.rollup.late import LateBook
 from ingest.rollup.meters import MeterStage, Work
+from ingest.rollup.notices import NoticeBoard
 from ingest.rollup.raw import Edge, RawDatabase
 from ingest.rollup.replacement import Counts
 from ingest.rollup.spans import Span, maybe_span, merged
@@ -65,6 +66,7 @@ class Rollup:
         self._raw = RawDatabase(store, park)
         self._derived = DerivedDatabase(store, park.id)
         self._meters = MeterStage(store, park, go_on=go_on)
+        self.board = NoticeBoard(store, park.id)
         self._late: LateBook | None = None
         self._looked_at_ms = 0
         self._first_ms: Mapping[str, int] = {}
@@ -107,6 +109,8 @@ class Rollup:
         counts += self._meters.roll(ended, reason="continued", now_ms=now_ms)
         groups = self._derive_groups("late" if due else "continued", now_ms)
         late.done(due)
+        self.board.tell(self._meters.notices, now_ms)
+        self._meters.notices = []
         return Cycle(counts, groups)
 
     def _begin(self, now_ms: int) -> LateBook:

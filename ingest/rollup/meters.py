@@ -8,11 +8,13 @@ What is computed is a function of the raw readings alone, so a span may be compu
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ingest.counters import LOOK_BACK_MS, Course, unwrap
+from ingest.counters import LOOK_BACK_MS, Course
 from ingest.intervals import SlotValue, floor_slot, slot_values, tolerance_ms
 from ingest.line import Field
+from ingest.rollup.caps import Caps, CounterReads
 from ingest.rollup.derived import DerivedDatabase
 from ingest.rollup.facts import UNKNOWN, Counting
+from ingest.rollup.notices import Notice, exchanges, rises
 from ingest.rollup.raw import Catalogue, Edge, RawDatabase, Reads
 from ingest.rollup.replacement import Counts, Replacement
 from ingest.rollup.spans import Span, maybe_span, merged
@@ -79,16 +81,22 @@ class MeterStage:
         self._go_on = go_on
         self._park = park.id
         self._raw = RawDatabase(store, park)
+        self._caps = Caps(self._raw, park)
+        self._quantities = park.quantities
         self._derived = DerivedDatabase(store, park.id)
         self.facts: Mapping[str, Counting] = {}
         self.catalogue = Catalogue({}, {})
         self.progress: dict[str, Progress] = {}
         #: What was computed since this was emptied: groups are owed for it, even if the rest broke off.
         self.rolled: list[Span] = []
+        #: What is to be told of what was computed since this was emptied.
+        self.notices: list[Notice] = []
 
     def change_park(self, park: Park) -> None:
-        """Read by the quantities of another edition of the park."""
+        """Read and bound by another edition of the park."""
         self._raw = RawDatabase(self._store, park)
+        self._caps = Caps(self._raw, park)
+        self._quantities = park.quantities
 
     def recall(self) -> None:
         """Learn from the store how far the slots go."""
@@ -178,7 +186,11 @@ class MeterStage:
 
     def _compute(self, work: Work, reads: Mapping[str, list[tuple[int, int]]], now_ms: int) -> _Rolled | None:
         counting = self._counting(work.meter)
-        courses = {name: unwrap(found, counting.rules(name)) for name, found in reads.items() if found}
+        courses = {
+            name: self._caps.course(CounterReads(work.meter, work.medium, name, work.span, found), counting)
+            for name, found in reads.items()
+            if found
+        }
         if not courses:
             return None
         latest_ms = max(course.times_ms[-1] for course in courses.values())
@@ -186,6 +198,9 @@ class MeterStage:
         if maybe_computed is None:
             return None
         span = maybe_computed
+        for name, course in courses.items():
+            self.notices += rises(work.meter, self._quantities[name], course, span)
+        self.notices += exchanges(work.meter, counting.joints, span)
         values = {
             name: slot_values(
                 course,

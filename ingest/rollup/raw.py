@@ -134,6 +134,25 @@ class RawDatabase:
             found[meter] = min(time_ms, found.get(meter, time_ms))
         return found
 
+    def highest_quarter_hours(
+        self, medium: Medium, meter: str, quantity: str, span: Span, *, count: int
+    ) -> tuple[list[float], int]:
+        """Return the highest rises of a counter within a quarter-hour, as read, and of how many they are.
+
+        A gap counts by its mean, a fall not at all.
+        """
+        rises = (
+            f'SELECT non_negative_derivative(last("{quantity}"), {SLOT_MS}ms) AS "rise" FROM "{medium}"'
+            f""" WHERE "meter" = '{meter}' AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms"""
+            f" GROUP BY time({SLOT_MS}ms) fill(none)"
+        )
+        query = f'SELECT top("rise", {count}) FROM ({rises}); SELECT count("rise") FROM ({rises})'
+        found = self._store.query(self._database, query)
+        if len(found) != 2:  # noqa: PLR2004 - one answer each, none where there are no reads
+            return [], 0
+        highest, counted = found
+        return sorted((float(row[1]) for row in highest.rows), reverse=True), int(counted.rows[0][1])
+
     def present(self, meters: Mapping[str, Medium], span: Span) -> dict[int, set[str]]:
         """Give, by start of slot, which of some meters have rows in it."""
         found: dict[int, set[str]] = defaultdict(set)

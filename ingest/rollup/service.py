@@ -47,6 +47,8 @@ class Health:
     revised: int = 0
     cycle_s: float = 0.0
     live_instants: int = 0
+    notices: int = 0
+    events: tuple[str, ...] = ()
     park_is_valid: bool = True
     troubles: dict[str, str] = field(default_factory=dict)
 
@@ -63,7 +65,7 @@ class Health:
         reasons = (
             dict(self.troubles) if self.park_is_valid else {**self.troubles, "park": "description is faulty"}
         )
-        body = orjson.dumps({"good": not reasons, "reasons": reasons})
+        body = orjson.dumps({"good": not reasons, "reasons": reasons, "events": self.events})
         return Page(body, status=503 if reasons else 200)
 
     def _metrics(self) -> Page:
@@ -73,6 +75,7 @@ class Health:
             "points_revised_total": self.revised,
             "cycle_seconds": self.cycle_s,
             "live_instants_total": self.live_instants,
+            "meter_notices_total": self.notices,
             "healthy": int(self.is_good),
         }
         lines = "".join(f"zonewise_rollup_{name} {value}\n" for name, value in values.items())
@@ -196,6 +199,8 @@ class Service:
         self.health.cycles += 1
         self.health.published += cycle.meters.written + cycle.groups.written
         self.health.revised += cycle.meters.revised + cycle.groups.revised
+        self.health.notices = self._rollup.board.count
+        self.health.events = self._rollup.board.texts
         log_cycle(self._rollup.park.id, cycle, self.health.cycle_s)
 
     def _take_edit(self) -> None:

@@ -237,6 +237,7 @@ async def test_facts_follow_what_was_read_and_are_told_once() -> None:
     assert bench.facts["m1"].serial == "4711"
     assert bench.poller.facts == bench.facts
     assert bench.facts["m1"].counters["energy_import_wh"].step > 0
+    assert (bench.facts["m1"].ct_primary_a, bench.facts["m1"].vt_primary_v) == (250.0, None)
 
 
 async def test_a_line_that_is_down_is_opened_again_and_said_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -239,3 +239,9 @@ async def test_a_change_of_a_meter_is_announced(mosquitto: Mosquitto, tmp_path: 
         source.facts["m-1"] = MeterFacts("maker-model", "0123456789ab", Medium.WATER, 10.0, serial="4711")
         source.learn(source.facts)
         await until(lambda: any(b"4711" in one.body for one in receiver.heard))
+        births = [birth.decode(one.body) for one in receiver.heard if one.topic.endswith("/birth")]
+
+    # The device was there when it was read, not when the birth was drawn up.
+    (since_ms,) = {one.meters["m-1"].since_ms for one in births if "m-1" in one.meters}
+    assert since_ms is not None
+    assert births[0].time_ms <= since_ms <= births[-1].time_ms

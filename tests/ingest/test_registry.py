@@ -1,5 +1,6 @@
 """Authority of gateway over meter, and births, without I/O."""
 
+from dataclasses import replace
 from itertools import permutations
 from zoneinfo import ZoneInfo
 
@@ -108,3 +109,18 @@ def test_an_announcement_is_a_point_at_the_births_own_time() -> None:
         'meters,gateway=gw-1,meter=m,park=demo model="model x",profile="0f",medium="water",serial="7",poll_s=60.0,'
         r'counters="{\"volume_l\":{\"modulus\":1000000.0,\"step\":1.0}}",first=1i ' + str(T0)
     )
+
+
+def test_what_is_known_of_transformers_and_since_when_stands_in_the_point_and_is_read_back() -> None:
+    facts = replace(FACTS, ct_primary_a=250.0, vt_primary_v=20_000.0, since_ms=T0 - 5000)
+    line = encode_announcement("demo", Announcement("gw-1", "m", T0, facts)).decode()
+
+    assert f"ct_primary_a=250.0,vt_primary_v=20000.0,since_ms={T0 - 5000}i" in line
+
+
+def test_since_when_alone_is_no_change() -> None:
+    registry = Registry(park())
+    assert len(registry.announce(birth("gw-1", T0, known=FACTS))) == 1
+
+    assert registry.announce(birth("gw-1", T0 + 1, known=replace(FACTS, since_ms=T0))) == ()
+    assert len(registry.announce(birth("gw-1", T0 + 2, known=replace(FACTS, ct_primary_a=250.0)))) == 1

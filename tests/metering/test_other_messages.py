@@ -2,7 +2,9 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,9 +56,32 @@ def test_a_birth_survives_the_wire() -> None:
         "energy_export_wh": birth.CounterFacts(1.0, None),
     }
     facts = birth.MeterFacts("eastron-sdm630", "ab12", Medium.ELECTRICITY, 10.0, "S123", counters)
-    sent = birth.Birth("gw-1", EPOCH, 1_790_000_000_000, "0.1.0", {"m1": facts})
+    wired = replace(facts, ct_primary_a=250.0, vt_primary_v=20_000.0, since_ms=1_789_999_999_000)
+    sent = birth.Birth("gw-1", EPOCH, 1_790_000_000_000, "0.1.0", {"m1": facts, "m2": wired})
+    read = birth.decode(birth.encode(sent))
 
-    assert birth.decode(birth.encode(sent)) == sent
+    assert read == sent
+    assert [one.since_ms for one in read.meters.values()] == [None, 1_789_999_999_000]
+    assert b"null" not in birth.encode(sent).partition(b"m2")[0].replace(b'"modulus":null', b"")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"ct_primary_a": 0}, {"ct_primary_a": -1}, {"vt_primary_v": "x"}, {"since_ms": -1}, {"since_ms": 2**60}],
+)
+def test_a_birth_with_impossible_ratings_is_refused(facts: dict[str, object]) -> None:
+    meter = {"model": "m", "profile": "p", "medium": "electricity", "poll_s": 10, "counters": {}, **facts}
+    body = {
+        "schema": 1,
+        "gateway": "gw-1",
+        "epoch": EPOCH,
+        "time_ms": 1,
+        "software": "x",
+        "meters": {"m1": meter},
+    }
+
+    with pytest.raises(MalformedMessage):
+        birth.decode(orjson.dumps(body))
 
 
 def test_a_status_survives_the_wire() -> None:

@@ -60,10 +60,14 @@ class SmallPark:
         return self.park
 
     def announce(self, meter: str, medium: Medium, *counters: str, poll_s: float = 60) -> None:
-        """Store what a birth says of a meter."""
+        """Store what the first birth says of a meter."""
         facts = MeterFacts("m", "p", medium, poll_s, counters={q: CounterFacts(1, None) for q in counters})
-        line = encode_announcement(self.name, Announcement("gw-1", meter, T0, facts, is_first=True))
-        self.store.write(raw_database(self.name), line)
+        self.announce_facts(meter, facts)
+
+    def announce_facts(self, meter: str, facts: MeterFacts, *, at_ms: int = 0, gateway: str = "gw-1") -> None:
+        """Store what a birth `at_ms` after `T0` says of a meter."""
+        one = Announcement(gateway, meter, T0 + at_ms, facts, is_first=not at_ms)
+        self.store.write(raw_database(self.name), encode_announcement(self.name, one))
 
     def write(self, medium: str, meter: str, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Store rows; times in ms after `T0`."""
