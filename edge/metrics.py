@@ -12,6 +12,12 @@ from metering.local_http import Page
 
 _BUS_LABELS = ("bus",)
 _DEVICE_LABELS = ("bus", "address", "meter")
+# Counters of the status that can fall again.
+_METERS_NOW: Mapping[str, str] = {
+    "meters_silent": "Meters without rows",
+    "meters_counter_missing": "Meters whose rows lack a counter",
+    "meters_unconfirmed": "Meters that do not tell their model",
+}
 
 
 def page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
@@ -44,8 +50,8 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
     for name, (text, value) in gauges.items():
         yield GaugeMetricFamily(f"zonewise_edge_{name}", text, value=float(value))
     for name, total in service.counters.items():
-        if name == "meters_silent":
-            yield GaugeMetricFamily("zonewise_edge_meters_silent", "Meters without rows", value=total)
+        if name in _METERS_NOW:
+            yield GaugeMetricFamily(f"zonewise_edge_{name}", _METERS_NOW[name], value=total)
         else:
             yield CounterMetricFamily(f"zonewise_edge_{name}", f"Total of {name}", value=total)
 
@@ -62,9 +68,14 @@ def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
 
 
 def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
-    good = GaugeMetricFamily("zonewise_edge_device_good", "1 while it gives rows", labels=_DEVICE_LABELS)
+    good = GaugeMetricFamily("zonewise_edge_device_good", "1 while its state is good", labels=_DEVICE_LABELS)
     age = GaugeMetricFamily(
         "zonewise_edge_device_last_good_seconds", "Since it gave rows", labels=_DEVICE_LABELS
+    )
+    missing = GaugeMetricFamily(
+        "zonewise_edge_device_missing_register",
+        "1 for each register that it does not give",
+        labels=(*_DEVICE_LABELS, "register", "is_counter"),
     )
     totals = {
         name: CounterMetricFamily(f"zonewise_edge_device_{name}", f"Total of {name}", labels=_DEVICE_LABELS)
@@ -78,4 +89,6 @@ def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
             age.add_metric(labels, maybe_age_s)
         for name, total in device.counts.by_name().items():
             totals[name].add_metric(labels, total)
-    yield from (good, age, *totals.values())
+        for one in device.missing:
+            missing.add_metric([*labels, one.use.name, str(int(one.is_counter))], 1.0)
+    yield from (good, age, missing, *totals.values())

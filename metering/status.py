@@ -84,6 +84,8 @@ COUNTERS = (
     "late_answers",
     "line_failures",
     "meters_silent",
+    "meters_counter_missing",
+    "meters_unconfirmed",
     "messages_resent",
     "bytes_sent",
     "disk_failures",
