@@ -172,15 +172,12 @@ class Device:
         blocks = self._reads.blocks(kind)
         self._note_outcome(reading, blocks)
         is_plan_larger = reading.maybe_error is None and await self._ask_for_missing(wire, reading)
-        rows = (
-            ()
-            if self.maybe_mismatch is not None
-            else self._rows.of(blocks, reading.answers, self._reads.missing)
-        )
+        rows = self._rows.of(blocks, reading.answers, self._reads.missing)
         if is_plan_larger:
             self._rows.forget_blocks()
             self._reads.plan_anew()
-        return Poll(rows, reading.maybe_error)
+        # Its identity may have been answered only now.
+        return Poll(() if self.maybe_mismatch is not None else rows, reading.maybe_error)
 
     def facts(self) -> Mapping[str, MeterFacts]:
         """Return what is known of each meter, for the birth; also of counters that are missing at present."""
