@@ -8,6 +8,7 @@ from edge.missing import Missing, Role
 _LOGGER = logging.getLogger(__name__)
 # A register that comes and goes is told once in this time; `/status` shows it always.
 _QUIET_S = 3600.0
+_COUNTER_HINT = ". If this meter does not have it: leave it out with `skip: true`"
 _WORTH_A_WARNING = (Role.COUNTER, Role.IDENTITY)
 
 
@@ -39,4 +40,5 @@ class MissingLog:
         self._told_at_s[name] = now_s
         self._is_told.add(name)
         level = logging.WARNING if one.use.role in _WORTH_A_WARNING else logging.INFO
-        _LOGGER.log(level, "%s does not give %s; it is asked for again by itself", self._where, one.text)
+        hint = _COUNTER_HINT if one.is_counter else ""
+        _LOGGER.log(level, "%s does not give %s; it is asked for again by itself%s", self._where, one.text, hint)
