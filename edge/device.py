@@ -13,6 +13,7 @@ Contract:
 - What is left out by silence gives a row with PARTIAL, as long as anything was read (`edge.rows`).
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,6 +36,8 @@ from metering.birth import MeterFacts
 SLOW_S = 60.0
 # A busy block is asked for so often in one poll; each try comes after the device's other blocks.
 _MAX_BUSY_TRIES = 3
+# A pause that is nearly over is not worth another poll period.
+_EARLY_S = 2.0
 _NOT_YET = "not asked for yet: a refused block is being taken apart"
 
 
@@ -167,11 +170,12 @@ class Device:
         self._polls += 1
         now_s = self._now_s()
         self._reads.begin(kind, now_s=now_s)
+        due = self._reads.missing.due(now_s=now_s + min(_EARLY_S, self.config.poll_s / 2))
         reading = _Reading(kind, deadline_s=now_s + self.config.poll_s)
         await self._read_blocks(wire, reading)
         blocks = self._reads.blocks(kind)
         self._note_outcome(reading, blocks)
-        is_plan_larger = reading.maybe_error is None and await self._ask_for_missing(wire, reading)
+        is_plan_larger = reading.maybe_error is None and await self._ask_again(wire, due, reading)
         rows = self._rows.of(blocks, reading.answers, self._reads.missing)
         if is_plan_larger:
             self._rows.forget_blocks()
@@ -295,14 +299,15 @@ class Device:
 
     async def _read_blocks(self, wire: Wire, reading: _Reading) -> None:
         """Read the plan's blocks, then what is left of those that were refused, as long as there is time."""
-        waiting = list(self._reads.blocks(reading.kind))
-        while waiting:
-            refused: list[Block] = []
-            for block in waiting:
-                refused += await self._read_block(wire, block, reading)
-                if reading.maybe_error is not None:
-                    return
-            waiting = refused if self._now_s() < reading.deadline_s else []
+        refused: deque[Block] = deque()
+        for block in self._reads.blocks(reading.kind):
+            refused += await self._read_block(wire, block, reading)
+            if reading.maybe_error is not None:
+                return
+        while refused and self._now_s() < reading.deadline_s:
+            refused += await self._read_block(wire, refused.popleft(), reading)
+            if reading.maybe_error is not None:
+                return
         if not reading.answers and reading.busy:
             reading.maybe_error = next(iter(reading.busy.values()))[-1]
 
@@ -338,11 +343,10 @@ class Device:
                 for register in self._reads.covered(reading.kind, block):
                     self._reads.missing.postpone(register, reason, now_s=self._now_s(), next_s=next_s)
 
-    async def _ask_for_missing(self, wire: Wire, reading: _Reading) -> bool:
+    async def _ask_again(self, wire: Wire, due: Sequence[Register], reading: _Reading) -> bool:
         """Ask for what is missing and due, until one is not given; tells whether the plan grows."""
         is_plan_larger = False
-        # A pause that ends before the middle of the next period is over.
-        for register in self._reads.missing.due(now_s=self._now_s() + self.config.poll_s / 2):
+        for register in due:
             if self._now_s() >= reading.deadline_s:
                 break
             try:

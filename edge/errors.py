@@ -100,12 +100,15 @@ class MeterRefused(BusError):
 
     Attributes:
         code: Exception code as received; those outside `ExceptionCode` are a vendor's own.
-        transient: False where the same request is refused for ever (function, address or count).
+        reason: Name and code.
+        transient: False where the same request is refused for ever as a rule (function, address or count). A
+            meter that is starting says so too: it is asked again all the same (`edge.missing`).
     """
 
     def __init__(self, code: int, detail: str = "") -> None:
         name = _NAMES.get(code, "exception of the vendor's own")
-        super().__init__(f"{name} ({code}){': ' + detail if detail else ''}")
+        self.reason = f"{name} ({code})"
+        super().__init__(f"{self.reason}{': ' + detail if detail else ''}")
         self.code = code
         self.transient = code not in _PERMANENT
 

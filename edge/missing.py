@@ -119,7 +119,7 @@ class MissingRegisters:
         self._missing[register] = Missing(
             register=register,
             use=use,
-            reason=str(error),
+            reason=_reason(error),
             since_s=now_s if before is None else before.since_s,
             retry_at_s=now_s + _pause_s(failures, error, use.role),
             failures=failures,
@@ -151,6 +151,11 @@ class MissingRegisters:
         for register, one in self._missing.items():
             if one.is_refused:
                 self._missing[register] = replace(one, retry_at_s=now_s)
+
+
+def _reason(error: BusError) -> str:
+    # Which register it was stands beside it.
+    return error.reason if isinstance(error, MeterRefused) else str(error)
 
 
 def _urgency(missing: Missing) -> tuple[float, int]:

@@ -1,21 +1,28 @@
 """Registers that a meter refuses or does not answer: what is read all the same, what is shown, and what comes back.
 
-All on a moved clock. ABB B23: counters in one block at 0x5000, all else at 0x5B00, identity and serial number apart.
+On a moved clock, but for the last ones on real wires. ABB B23: counters in one block at 0x5000, all else at 0x5B00, identity and serial number apart.
 """
 
+import asyncio
 import logging
+import struct
 from collections import Counter
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
-from edge.config import BusConfig, Tcp
+from edge.bus import Bus
+from edge.config import BusConfig, Serial, Tcp
 from edge.errors import MeterRefused
-from edge.health import DeviceState
+from edge.health import DeviceState, Health
 from edge.plan import Block
+from edge.polled import Polled
+from edge.poller import Outlets, Poller
 from edge.profile import Function
 from metering.readings import ReadingFlag
 from tests.edge.test_poller import Bench, device, serial_bus
+from tests.peers.modbus_meters import Meters, modbus_tcp, serial_line
 
 IMPORT, EXPORT = range(0x5000, 0x5004), range(0x5004, 0x5008)
 FREQUENCY = 0x5B2C
@@ -65,7 +72,7 @@ async def test_counters_refused_for_three_seconds_are_back_at_the_next_poll(
     said = [one.message for one in caplog.records if "energy_import_wh" in one.message]
     assert len(said) == 2
     assert "does not give energy_import_wh (holding register 20480): ILLEGAL_DATA_ADDRESS (2)" in said[0]
-    assert "gives energy_import_wh again" in said[1]
+    assert "gives energy_import_wh, energy_export_wh again, after 10 s" in said[1]
     last_minute = {block for at_s, _, block in bench.line.asked if at_s > bench.clock.now_s - 15}
     assert last_minute == WHOLE_PLAN, "in as few requests as before"
 
@@ -247,7 +254,7 @@ async def test_an_identity_that_can_be_read_later_still_stops_the_rows_of_anothe
     refuse(bench, 4, IDENTITY, for_s=25)
     await bench.run(60)
     assert bench.state(1) is DeviceState.WRONG_MODEL
-    assert len(bench.rows) == 3
+    assert len(bench.rows) == 4, "refused at 0, 10 and 20 s, answered at 40 s"
     refuse(bench, 4, IDENTITY)
     bench.rows.clear()
     await bench.run(900)
@@ -262,13 +269,19 @@ async def test_a_meter_that_is_mute_costs_one_timeout_though_it_has_an_identity(
     assert bench.state(1) is DeviceState.SILENT
 
 
-async def test_a_meter_that_refuses_everything_is_taken_apart_once_and_comes_back_whole() -> None:
+async def test_a_meter_that_refuses_everything_is_taken_apart_once_and_comes_back_whole(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bench = abb()
     every = [*IMPORT, *EXPORT, *range(0x5B00, 0x5B3B)]
     refuse(bench, 2, *every, for_s=1000)
     await bench.run(20)
     assert bench.rows == []
     assert bench.state(1) is DeviceState.UNUSABLE
+    assert {
+        one.message.count("asked for again") for one in caplog.records if "does not give" in one.message
+    } == {1}
+    assert sum("does not give" in one.message for one in caplog.records) <= 2, "not a line per register"
     taken_apart = len(bench.line.asked)
     await bench.run(700)
     assert len(bench.line.asked) - taken_apart <= 40, "a few requests each time it is looked at again"
@@ -276,3 +289,57 @@ async def test_a_meter_that_refuses_everything_is_taken_apart_once_and_comes_bac
     assert bench.state(1) is DeviceState.GOOD
     assert len(bench.rows[-1].quantities) == 14
     assert shown(bench) == {}
+
+
+def b23(_unit: int, address: int, count: int) -> bytes:
+    """Give what a block of an ABB B23 holds."""
+    return struct.pack(f">{count}H", *(TELLS_B23.get((1, address + n), 0) for n in range(count)))
+
+
+async def test_on_a_serial_line_others_are_polled_while_a_mute_serial_number_is_waited_out() -> None:
+    meters = Meters(registers=b23, mute_addresses={(1, SERIAL)})
+    rows: list[Polled] = []
+    async with serial_line(meters) as path:
+        way = Serial(path, baud=115200, parity="N")
+        bus = BusConfig("line1", way, timeout_s=0.2, late_window_s=0.8)
+        devices = [device(unit, "abb-b23", poll_s=0.2) for unit in (1, 2)]
+        health = Health([bus], devices)
+        poller = Poller(
+            bus,
+            devices,
+            open_line=lambda one, late: Bus(one, on_late=late),
+            outlets=Outlets(rows.append, dict, health),
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2.5):
+                await poller.run()
+    by_meter = Counter(row.meter for row in rows)
+    assert by_meter["m1"] >= 4
+    assert by_meter["m2"] >= by_meter["m1"] + 2, "polled during the late window"
+    assert [one.state for one in health.snapshot().devices] == [DeviceState.GOOD, DeviceState.GOOD]
+    assert sum(unit == 1 and address == SERIAL for unit, _, address, _ in meters.requests) == 1
+
+
+async def test_over_tcp_an_identity_that_the_gateway_in_between_cannot_get_stops_no_rows() -> None:
+    meters = Meters(registers=b23, refusals=dict.fromkeys((SERIAL, IDENTITY), 0x0B))
+    rows: list[Polled] = []
+    async with modbus_tcp(meters) as port:
+        bus = BusConfig("line1", Tcp("127.0.0.1", port), timeout_s=0.5)
+        devices = [device(1, "abb-b23", poll_s=0.2)]
+        health = Health([bus], devices)
+        poller = Poller(
+            bus,
+            devices,
+            open_line=lambda one, late: Bus(one, on_late=late),
+            outlets=Outlets(rows.append, dict, health),
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await poller.run()
+    (one,) = health.snapshot().devices
+    assert len(rows) >= 3
+    assert one.state is DeviceState.UNCONFIRMED
+    assert (
+        "the Modbus gateway in between reports that the meter does not answer it (exception 11)" in one.detail
+    )
+    assert health.snapshot().buses[0].failures == 0
