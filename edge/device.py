@@ -9,7 +9,7 @@ Contract:
   asked during the late window.
 - Blocks are read one after the other. A busy device is asked again after its other blocks; any other refusal
   takes its block apart, also after the others, and within one poll period: the rest follows at the next poll.
-- What is missing (`edge.missing`) is asked for alone at the end of a poll, until one is not given.
+- What is missing (`edge.missing`) is asked for alone at the end of a poll.
 - What is left out by silence gives a row with PARTIAL, as long as anything was read (`edge.rows`).
 """
 
@@ -35,7 +35,7 @@ from metering.birth import MeterFacts
 #: Quantities of the class *slow* are read about so often.
 SLOW_S = 60.0
 # A busy block is asked for so often in one poll; each try comes after the device's other blocks.
-_MAX_BUSY_TRIES = 3
+_MAX_BUSY_TRIES = 2
 # A pause that is nearly over is not worth another poll period.
 _EARLY_S = 2.0
 _NOT_YET = "not asked for yet: a refused block is being taken apart"
@@ -175,7 +175,11 @@ class Device:
         await self._read_blocks(wire, reading)
         blocks = self._reads.blocks(kind)
         self._note_outcome(reading, blocks)
+        if reading.maybe_error is None:
+            self._reads.end(kind)
         is_plan_larger = reading.maybe_error is None and await self._ask_again(wire, due, reading)
+        if not reading.answers and reading.busy and reading.maybe_error is None:
+            reading.maybe_error = next(iter(reading.busy.values()))[-1]
         rows = self._rows.of(blocks, reading.answers, self._reads.missing)
         if is_plan_larger:
             self._rows.forget_blocks()
@@ -308,8 +312,6 @@ class Device:
             refused += await self._read_block(wire, refused.popleft(), reading)
             if reading.maybe_error is not None:
                 return
-        if not reading.answers and reading.busy:
-            reading.maybe_error = next(iter(reading.busy.values()))[-1]
 
     async def _read_block(self, wire: Wire, block: Block, reading: _Reading) -> Sequence[Block]:
         """Read a block; returns what to ask for in its place, after the others."""
@@ -344,26 +346,39 @@ class Device:
                     self._reads.missing.postpone(register, reason, now_s=self._now_s(), next_s=next_s)
 
     async def _ask_again(self, wire: Wire, due: Sequence[Register], reading: _Reading) -> bool:
-        """Ask for what is missing and due, until one is not given; tells whether the plan grows."""
-        is_plan_larger = False
+        """Ask for what is missing and due; tells whether the plan grows.
+
+        Each counter is asked for; of the rest nothing more after one is refused, and after silence nothing at
+        all.
+        """
+        answered = len(reading.answers)
+        is_refused = False
         for register in due:
+            is_counter = self._reads.missing.is_counter(register)
             if self._now_s() >= reading.deadline_s:
                 break
+            if is_refused and not is_counter:
+                continue
             try:
-                maybe_data = await self._maybe_answer(wire, register)
+                is_given = await self._ask_for_missing(wire, register, reading)
             except LineDown as error:
                 reading.maybe_error = error
                 break
             except (NoAnswer, GarbledAnswer):
                 break
-            if maybe_data is None:
-                break
-            if self._is_optional(register):
-                self._learn(register, maybe_data)
-            else:
-                reading.answers[_alone(register)] = Answer(maybe_data, self._clock.monotonic_ns())
-                is_plan_larger = True
-        return is_plan_larger
+            is_refused = is_refused or not (is_given or is_counter)
+        return len(reading.answers) > answered
+
+    async def _ask_for_missing(self, wire: Wire, register: Register, reading: _Reading) -> bool:
+        """Ask for one missing register and take what it holds; tells whether it was given."""
+        maybe_data = await self._maybe_answer(wire, register)
+        if maybe_data is None:
+            return False
+        if self._is_optional(register):
+            self._learn(register, maybe_data)
+        else:
+            reading.answers[_alone(register)] = Answer(maybe_data, self._clock.monotonic_ns())
+        return True
 
     def _is_optional(self, register: Register) -> bool:
         profile = self.config.profile

@@ -137,6 +137,10 @@ class MissingRegisters:
         """Note that a register was given."""
         self._missing.pop(register, None)
 
+    def is_counter(self, register: Register) -> bool:
+        """Whether a register holds a counter."""
+        return self._uses[register].role is Role.COUNTER
+
     def is_due(self, register: Register, *, now_s: float) -> bool:
         """Whether a register may be asked for: it is not missing, or its pause is over."""
         maybe_missing = self._missing.get(register)

@@ -17,7 +17,7 @@ from edge.missing import MissingRegisters, Role, Use
 from edge.plan import Block, ReadPlan, cost_of_request
 from edge.profile import PollClass, Register
 
-_FIRST_ANEW_S = 60.0
+_FIRST_ANEW_S = 10.0
 _MAX_ANEW_S = 3600.0
 
 
@@ -70,6 +70,11 @@ class Reads:
         if self._plans[kind].is_split and now_s >= self._splits[kind].anew_at_s:
             self._plans[kind] = self._new_plan(kind)
 
+    def end(self, kind: PollClass) -> None:
+        """Note that a poll is over: a plan that was answered whole was not made anew in vain."""
+        if not self._plans[kind].is_split:
+            self._splits[kind].failures = 0
+
     def refuse(
         self, kind: PollClass, block: Block, error: MeterRefused, *, now_s: float
     ) -> tuple[Block, ...]:
@@ -85,8 +90,7 @@ class Reads:
 
     def _note_split(self, kind: PollClass, now_s: float) -> None:
         splits = self._splits[kind]
-        # A plan that held for long was not made anew in vain.
-        splits.failures = splits.failures + 1 if now_s - splits.anew_at_s <= _MAX_ANEW_S else 1
+        splits.failures += 1
         pause_s = growing_s(splits.failures, first_s=_FIRST_ANEW_S, most_s=_MAX_ANEW_S, jitter=0.0)
         splits.anew_at_s = now_s + pause_s
 

@@ -5,13 +5,15 @@ On a moved clock, but for the last ones on real wires. ABB B23: counters in one 
 
 import asyncio
 import logging
+import random
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
+from edge import catalogue
 from edge.bus import Bus
 from edge.config import BusConfig, Serial, Tcp
 from edge.errors import MeterRefused
@@ -179,6 +181,15 @@ async def test_counters_of_a_meter_that_stays_busy_are_missing_and_come_with_the
     assert {block for _, _, block in bench.line.asked if block.count > 4} == WHOLE_PLAN
 
 
+async def test_a_missing_counter_comes_back_though_all_else_stays_busy() -> None:
+    bench = abb()
+    bench.line.refused = dict.fromkeys([*IMPORT, *EXPORT], 2) | {FREQUENCY: 6}
+    bench.line.refused_until_s = dict.fromkeys([*IMPORT, *EXPORT], bench.clock.now_s + 30)
+    await bench.run(200)
+    assert bench.state(1) is DeviceState.GOOD
+    assert {"energy_import_wh", "energy_export_wh"} <= {*bench.rows[-1].quantities}
+
+
 @pytest.mark.parametrize("bus", [serial_bus(), network()], ids=["serial", "network"])
 @pytest.mark.parametrize("register", [IDENTITY, SERIAL], ids=["identity", "serial"])
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8, 77])
@@ -289,6 +300,36 @@ async def test_a_meter_that_refuses_everything_is_taken_apart_once_and_comes_bac
     assert bench.state(1) is DeviceState.GOOD
     assert len(bench.rows[-1].quantities) == 14
     assert shown(bench) == {}
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_is_refused_for_a_while_costs_nothing_else_and_is_back_in_the_end(seed: int) -> None:
+    """Some registers of a B23, each refused with a code of its own until an instant of its own."""
+    dice = random.Random(seed)
+    specs = {spec.quantity: spec.register.address for spec in catalogue.load("abb-b23").channel()}
+    some = {name: dice.randint(0, 600) for name in dice.sample(sorted(specs), dice.randint(1, len(specs)))}
+    counters = {name for name in specs if name.endswith("_wh")}
+    bench = abb(network())
+    begin_s = bench.clock.now_s
+    bench.line.refused = {specs[name]: dice.choice([1, 2, 3, 4, 8, 77]) for name in some}
+    bench.line.refused_until_s = {specs[name]: begin_s + for_s for name, for_s in some.items()}
+    await bench.run(1200)
+    # Answers more than 1 s apart are two rows.
+    polls: dict[int, list[Polled]] = defaultdict(list)
+    for row in bench.rows:
+        polls[int((row.taken_monotonic_ns / 1e9 - begin_s + 0.5) / 10)].append(row)
+    for number, rows in polls.items():
+        given = {name for row in rows for name in row.quantities}
+        due = {
+            name for name, for_s in some.items() if 10 * number > for_s + (75 if name in counters else 315)
+        }
+        assert specs.keys() - some.keys() | due <= given
+        flagged = any(row.quality & ReadingFlag.COUNTER_MISSING for row in rows)
+        assert flagged is not (counters <= given)
+    assert len(polls) >= 119 or len(some) == len(specs)
+    assert bench.state(1) is DeviceState.GOOD
+    assert shown(bench) == {}
+    assert bench.health.snapshot().devices[0].counts.skipped == 0
 
 
 def b23(_unit: int, address: int, count: int) -> bytes:
