@@ -272,11 +272,11 @@ async def test_an_identity_that_can_be_read_later_still_stops_the_rows_of_anothe
     assert bench.rows == [], "what it said last still stands"
 
 
-async def test_a_meter_that_is_mute_costs_one_timeout_though_it_has_an_identity() -> None:
+async def test_a_meter_that_is_mute_costs_one_timeout_per_visit_though_it_has_an_identity() -> None:
     bench = abb()
     bench.line.mute = {1}
     await bench.run(5)
-    assert bench.line.mute_s == bench.bus.timeout_s
+    assert {block for _, _, block in bench.line.asked} == {Block(Function.HOLDING, 0x5B3A, 1)}, "no identity"
     assert bench.state(1) is DeviceState.SILENT
 
 
