@@ -35,7 +35,14 @@ from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge.config import BusConfig, Serial
-from edge.errors import ExceptionCode, GarbledAnswer, LineDown, MeterRefused, NoAnswer
+from edge.errors import (
+    GATEWAY_CODES,
+    GarbledAnswer,
+    GatewayNoAnswer,
+    LineDown,
+    MeterRefused,
+    NoAnswer,
+)
 from edge.framing import Frame, Framing, Request, is_under_way, rtu_frames, tcp_frames
 from edge.plan import Block, Line
 from edge.profile import Function
@@ -52,7 +59,6 @@ _QUIET_S = 0.03
 _LONGEST_DRAIN_S = 1.0
 # Several late answers and ours; pymodbus' default holds one frame.
 _BUFFER_BYTES = 4096
-_BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND)
 _REQUEST_BYTES = 8
 _ANSWER_BYTES = 5
 
@@ -294,7 +300,8 @@ def _heed_cancellation() -> None:
 
 def _registers(answer: ModbusPDU, block: Block) -> bytes:
     if isinstance(answer, ExceptionResponse):
-        if answer.exception_code in _BEHIND_GATEWAY:
-            raise NoAnswer(f"the gateway in between got none (exception {answer.exception_code})")
-        raise MeterRefused(answer.exception_code, f"{block.count} registers at {block.address}")
+        what = f"{block.count} registers at {block.address}"
+        if answer.exception_code in GATEWAY_CODES:
+            raise GatewayNoAnswer(answer.exception_code, what)
+        raise MeterRefused(answer.exception_code, what)
     return struct.pack(f">{len(answer.registers)}H", *answer.registers)

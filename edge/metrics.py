@@ -13,6 +13,13 @@ from metering.status import GAUGES
 
 _BUS_LABELS = ("bus",)
 _DEVICE_LABELS = ("bus", "address", "meter")
+# Counters of the status that can fall again.
+_NOW: Mapping[str, str] = {
+    "oldest_held_s": "Age of the oldest row that is not acknowledged",
+    "meters_silent": "Meters without rows",
+    "meters_counter_missing": "Meters whose rows lack a counter",
+    "meters_unconfirmed": "Meters that do not tell their model",
+}
 
 
 def page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
@@ -46,7 +53,7 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"zonewise_edge_{name}", text, value=float(value))
     for name, total in service.counters.items():
         if name in GAUGES:
-            yield GaugeMetricFamily(f"zonewise_edge_{name}", f"Present {name}", value=total)
+            yield GaugeMetricFamily(f"zonewise_edge_{name}", _NOW[name], value=total)
         else:
             yield CounterMetricFamily(f"zonewise_edge_{name}", f"Total of {name}", value=total)
 
@@ -63,9 +70,14 @@ def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
 
 
 def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
-    good = GaugeMetricFamily("zonewise_edge_device_good", "1 while it gives rows", labels=_DEVICE_LABELS)
+    good = GaugeMetricFamily("zonewise_edge_device_good", "1 while its state is good", labels=_DEVICE_LABELS)
     age = GaugeMetricFamily(
         "zonewise_edge_device_last_good_seconds", "Since it gave rows", labels=_DEVICE_LABELS
+    )
+    missing = GaugeMetricFamily(
+        "zonewise_edge_device_missing_register",
+        "1 for each register that it does not give",
+        labels=(*_DEVICE_LABELS, "register", "is_counter"),
     )
     totals = {
         name: CounterMetricFamily(f"zonewise_edge_device_{name}", f"Total of {name}", labels=_DEVICE_LABELS)
@@ -79,4 +91,6 @@ def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
             age.add_metric(labels, maybe_age_s)
         for name, total in device.counts.by_name().items():
             totals[name].add_metric(labels, total)
-    yield from (good, age, *totals.values())
+        for one in device.missing:
+            missing.add_metric([*labels, one.use.name, str(int(one.is_counter))], 1.0)
+    yield from (good, age, missing, *totals.values())

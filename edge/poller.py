@@ -32,7 +32,9 @@ from edge.errors import (
     MeterRefused,
     NoAnswer,
 )
-from edge.health import BusState, Counts, DeviceState, Health
+from edge.health import GIVING_ROWS, BusState, Counts, DeviceState, Health
+from edge.missing import Role
+from edge.missing_log import MissingLog
 from edge.polled import Polled
 from edge.schedule import Schedule
 from metering.birth import MeterFacts
@@ -118,6 +120,7 @@ class Poller:
         self._bus = bus
         self._clock = clock or SystemPollerClock()
         self._devices = [Device(config, bus, self._clock) for config in devices]
+        self._missing_logs = [MissingLog(self._where(device)) for device in self._devices]
         self._open_line = open_line
         self._out = outlets
         self._dice = dice
@@ -213,7 +216,15 @@ class Poller:
             if not device.is_introduced:
                 await device.introduce(line, is_probe=self._failures[number] > 0)
                 self._announce(device)
-            poll = Poll(()) if device.maybe_mismatch is not None else await device.poll(line)
+            if device.maybe_mismatch is not None:
+                poll = Poll(())
+            elif not device.is_introduced:
+                # An optional register was mute: others have their turns while this one must be left alone.
+                now_s = self._now_s()
+                schedule.retry(number, now_s=now_s, at_s=now_s)
+                return
+            else:
+                poll = await device.poll(line)
         except LineDown:
             raise
         except BusError as error:
@@ -222,13 +233,15 @@ class Poller:
         except (ImplausibleValue, DecodeError) as error:
             self._set_aside(schedule, device, number, DeviceState.UNUSABLE, str(error))
             return
+        finally:
+            self._note_missing(number)
         self._conclude(schedule, number, started_s, poll)
 
     def _conclude(self, schedule: Schedule, number: int, started_s: float, poll: Poll) -> None:
         device = self._devices[number]
         for row in poll.rows:
             self._out.sink(row)
-        self._count(device, Counts(exceptions=poll.refusals))
+        self._announce(device)
         if device.maybe_mismatch is not None:
             says = f"says that it is {device.maybe_mismatch!r}"
             self._set_aside(schedule, device, number, DeviceState.WRONG_MODEL, says)
@@ -245,7 +258,14 @@ class Poller:
         self._failures[number] = self._silent_in_a_row = self._connects_in_vain = 0
         skipped = schedule.done(number, now_s=self._now_s(), wall_s=self._clock.wall_s())
         self._count(device, Counts(polls=1, skipped=skipped))
-        self._set_state(device, DeviceState.GOOD)
+        self._set_state(device, *_condition(device))
+
+    def _note_missing(self, number: int) -> None:
+        """Note what the device does not give, whatever became of the visit."""
+        device = self._devices[number]
+        self._count(device, device.take_counts())
+        self._missing_logs[number].note(device.missing, now_s=self._now_s())
+        self._out.health.set_missing(self._bus.name, device.config.unit, device.missing)
 
     def _note_failure(self, schedule: Schedule, number: int, started_s: float, error: BusError) -> None:
         """Count it, plan the next probe, and give up a network line on which everybody is silent."""
@@ -279,13 +299,17 @@ class Poller:
         self._set_state(device, state, detail)
 
     def _set_state(self, device: Device, state: DeviceState, detail: str = "") -> None:
+        before = self._out.health.state(self._bus.name, device.config.unit)
         if not self._out.health.set_device(self._bus.name, device.config.unit, state, detail):
             return
-        where = f"{device.name} (address {device.config.unit} on {self._bus.name})"
-        if state is DeviceState.GOOD:
-            _LOGGER.info("%s answers", where)
-        else:
-            _LOGGER.warning("%s is %s: %s", where, state, detail)
+        if state not in GIVING_ROWS:
+            _LOGGER.warning("%s is %s: %s", self._where(device), state, detail)
+        elif before not in GIVING_ROWS:
+            # What is missing from its rows has a line of its own.
+            _LOGGER.info("%s answers", self._where(device))
+
+    def _where(self, device: Device) -> str:
+        return f"{device.name} (address {device.config.unit} on {self._bus.name})"
 
     def _count(self, device: Device, counts: Counts) -> None:
         self._out.health.count(self._bus.name, device.config.unit, counts)
@@ -296,3 +320,14 @@ class Poller:
         if changed:
             self._announced.update(changed)
             self._out.announce(changed)
+
+
+def _condition(device: Device) -> tuple[DeviceState, str]:
+    """Return the state of a device that gives rows, and why it is not good."""
+    counters = [one.text for one in device.missing if one.is_counter]
+    if counters:
+        return DeviceState.COUNTER_MISSING, "; ".join(counters)
+    if not device.is_confirmed:
+        reasons = [one.text for one in device.missing if one.use.role is Role.IDENTITY]
+        return DeviceState.UNCONFIRMED, "; ".join(reasons)
+    return DeviceState.GOOD, ""

@@ -30,6 +30,7 @@ class ReadingFlag(IntFlag):
     IMPLAUSIBLE = 2  # outside the quantity's range
     PARTIAL = 4  # some registers were not answered
     CLOCK_UNSYNCHRONISED = 8  # the gateway's clock was not known to be right
+    COUNTER_MISSING = 16  # the meter refused a counter, or did not answer it; it is asked for again
     NOT_A_NUMBER = 256  # ingest: text, true/false or NaN where a number belongs
     OUT_OF_RANGE = 512  # ingest: outside the quantity's range
     UNKNOWN_QUANTITY = 1024  # ingest: a quantity that neither product nor park declares

@@ -84,6 +84,8 @@ COUNTERS = (
     "late_answers",
     "line_failures",
     "meters_silent",
+    "meters_counter_missing",
+    "meters_unconfirmed",
     "messages_resent",
     "bytes_sent",
     "disk_failures",
@@ -91,7 +93,7 @@ COUNTERS = (
 )
 #: Those of them that say how it is now. Rows on their way are `held` for less than a second, so that a status
 #: may see a poll's rows as held every time; `oldest_held_s` tells them from rows that wait.
-GAUGES = frozenset({"meters_silent", "oldest_held_s"})
+GAUGES = frozenset({"meters_silent", "meters_counter_missing", "meters_unconfirmed", "oldest_held_s"})
 
 
 def offline(*, gateway: str, epoch: str, software: str) -> Status:

@@ -13,7 +13,7 @@ import pytest
 from edge import catalogue
 from edge.config import BusConfig, DeviceConfig, Point, Serial, Tcp
 from edge.decode import Wiring
-from edge.errors import GarbledAnswer, LineDown, MeterRefused
+from edge.errors import GarbledAnswer, LineDown
 from edge.health import BusState, DeviceState, Health
 from edge.polled import Polled
 from edge.poller import Outlets, Poller
@@ -162,7 +162,7 @@ async def test_what_a_meter_does_not_have_is_left_out_and_remembered() -> None:
 
 async def test_a_busy_meter_gives_part_of_a_row() -> None:
     bench = Bench(serial_bus(), [device(1, poll_s=10.0)])
-    bench.line.errors[1].append(MeterRefused(6))
+    bench.line.refused = {0: 6}
     await bench.run(5)
     assert bench.rows[0].quality & ReadingFlag.PARTIAL
     assert bench.state(1) is DeviceState.GOOD

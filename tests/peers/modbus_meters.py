@@ -39,6 +39,7 @@ class Meters:
     Attributes:
         delay_s: Answer delay by unit; those not named answer at once.
         mute: Units that say nothing.
+        mute_addresses: First addresses that a unit does not answer.
         refusals: Exception code by first address.
         tamper: Changes the bytes of each frame just before it is sent.
         registers: What a block holds; by unit, address and count.
@@ -47,6 +48,7 @@ class Meters:
 
     delay_s: dict[int, float] = field(default_factory=dict)
     mute: set[int] = field(default_factory=set)
+    mute_addresses: set[tuple[int, int]] = field(default_factory=set)
     refusals: dict[int, int] = field(default_factory=dict)
     tamper: Callable[[bytes], bytes] = bytes
     registers: Callable[[int, int, int], bytes] = content
@@ -56,7 +58,7 @@ class Meters:
         """Give the answer's PDU; `None` for silence."""
         function, address, count = struct.unpack(">BHH", pdu)
         self.requests.append((unit, function, address, count))
-        if unit in self.mute:
+        if unit in self.mute or (unit, address) in self.mute_addresses:
             return None
         data = self.registers(unit, address, count)
         answer = struct.pack(">BB", function, len(data)) + data

@@ -60,6 +60,8 @@ class MovedLine:
         mute: Units that say nothing.
         errors: Raised once each, before anything else, by unit.
         refused: Registers that a block must not touch, with the exception code.
+        refused_until_s: When the meter gives such a register after all; those not named are refused for ever.
+        mute_registers: Registers that a block must not touch before `answered_from_s`, or nothing comes.
         images: What registers hold, by unit and address; 0 elsewhere.
         asked: When which unit was asked for what.
         unreachable: How many times connecting fails.
@@ -70,6 +72,9 @@ class MovedLine:
     mute: set[int] = field(default_factory=set)
     errors: dict[int, list[BusError]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[int, int] = field(default_factory=dict)
+    refused_until_s: dict[int, float] = field(default_factory=dict)
+    mute_registers: set[int] = field(default_factory=set)
+    answered_from_s: float = float("inf")
     images: dict[tuple[int, int], int] = field(default_factory=dict)
     asked: list[tuple[float, int, Block]] = field(default_factory=list)
     mute_s: float = 0.0
@@ -95,13 +100,15 @@ class MovedLine:
         await asyncio.sleep(0)
         if self.errors[unit]:
             raise self.errors[unit].pop(0)
-        if unit in self.mute:
+        is_in_silence = any(block.address <= one < block.end for one in self.mute_registers)
+        if unit in self.mute or (is_in_silence and self.clock.now_s < self.answered_from_s):
             self.mute_s += self.config.timeout_s
             self.clock.move(self.config.timeout_s)
             raise NoAnswer(f"unit {unit}")
         self.clock.move(block_time_s(block, self.config.line))
         for address, code in self.refused.items():
-            if block.address <= address < block.end:
+            is_over = self.clock.now_s >= self.refused_until_s.get(address, float("inf"))
+            if block.address <= address < block.end and not is_over:
                 raise MeterRefused(code)
         self.answers[unit] += 1
         values = (self.images.get((unit, block.address + n), 0) for n in range(block.count))
