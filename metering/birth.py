@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.message import SCHEMA, parse_json
+from metering.json_body import check_schema, number, parse_json, text, whole
+from metering.message import SCHEMA
 from metering.names import is_epoch, is_gateway_id, is_meter_id
 from metering.quantities import Medium
 
@@ -114,14 +115,13 @@ def decode(body: bytes) -> Birth:
         MalformedMessage: when it is not a birth of schema 1.
     """
     parsed = parse_json(body)
-    if parsed.get("schema") != SCHEMA:
-        raise MalformedMessage("wrong_schema", f"birth of schema {parsed.get('schema')!r}")
+    check_schema(parsed, SCHEMA, "birth")
     try:
         return Birth(
-            gateway=str(parsed["gateway"]),
-            epoch=str(parsed["epoch"]),
-            time_ms=int(parsed["time_ms"]),
-            software=str(parsed["software"]),
+            gateway=text(parsed["gateway"]),
+            epoch=text(parsed["epoch"]),
+            time_ms=whole(parsed["time_ms"]),
+            software=text(parsed["software"]),
             meters={meter: parse_facts(facts) for meter, facts in parsed["meters"].items()},
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -136,15 +136,15 @@ def parse_facts(parsed: Mapping[str, Any]) -> MeterFacts:
     """
     serial = parsed.get("serial")
     return MeterFacts(
-        model=str(parsed["model"]),
-        profile=str(parsed["profile"]),
+        model=text(parsed["model"]),
+        profile=text(parsed["profile"]),
         medium=Medium(parsed["medium"]),
-        poll_s=float(parsed["poll_s"]),
-        serial=None if serial is None else str(serial),
+        poll_s=number(parsed["poll_s"]),
+        serial=None if serial is None else text(serial),
         counters={
             quantity: CounterFacts(
-                step=float(counter["step"]),
-                modulus=None if counter["modulus"] is None else float(counter["modulus"]),
+                step=number(counter["step"]),
+                modulus=None if counter["modulus"] is None else number(counter["modulus"]),
             )
             for quantity, counter in parsed["counters"].items()
         },
