@@ -31,7 +31,8 @@ class ParkHealth:
         withheld: Messages whose PUBACK is withheld.
         let_go: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
-        bad_statuses: Statuses that could not be read, since the start.
+        unreadable_statuses: Statuses that could not be read, since the start, by gateway.
+        failures: Messages and events that our own code failed on outside the judgement, since the start.
         bodies: Bodies written to InfluxDB, since the start.
         open_events: Kind and subject of each.
     """
@@ -44,7 +45,8 @@ class ParkHealth:
     withheld: int
     let_go: int
     strays: int
-    bad_statuses: int
+    unreadable_statuses: Mapping[str, int]
+    failures: int
     bodies: int
     open_events: tuple[tuple[str, str], ...]
 
@@ -78,6 +80,9 @@ def _object(park: ParkHealth) -> dict[str, object]:
         "connected": park.is_connected,
         "queued_bytes": park.queued_bytes,
         "withheld": park.withheld,
+        "strays": park.strays,
+        "unreadable_statuses": park.unreadable_statuses,
+        "failures": park.failures,
         "open_events": park.open_events,
         "gateways": {gateway: _account_object(account) for gateway, account in park.accounts.items()},
     }
@@ -99,6 +104,10 @@ def _flags(account: Account) -> dict[str, int]:
     return {str(flag.name).lower(): count for flag, count in list(account.bad_values.items())}
 
 
+def _statuses(park: ParkHealth) -> int:
+    return sum(park.unreadable_statuses.values())
+
+
 #: Counters of an account: metric, help, and its figure.
 _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
     ("rows_received", "Rows received", lambda account: account.received),
@@ -110,7 +119,8 @@ _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),
     ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.let_go),
     ("messages_stray", "Messages on topics of no gateway", lambda park: park.strays),
-    ("statuses_unreadable", "Statuses that could not be read", lambda park: park.bad_statuses),
+    ("statuses_unreadable", "Statuses that could not be read", _statuses),
+    ("failures", "Messages and events that could not be handled", lambda park: park.failures),
 )
 _PARK_GAUGES: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("connected", "Whether the broker is reached", lambda park: int(park.is_connected)),

@@ -5,13 +5,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import pytest
 
 from ingest.quarantine import Quarantine
+from ingest.subscriber import RECEIVE_MAXIMUM
 from metering.readings import ReadingFlag
-from tests.ingest.running_ingest import Gateway, body, gateway, now_ms, page, points, running, tags
+from tests.ingest.running_ingest import EPOCH, Gateway, body, gateway, now_ms, page, points, running, tags
 from tests.system.chain import Chain, wait_until
 
 pytestmark = pytest.mark.servers
@@ -229,6 +231,65 @@ def test_bad_statuses_and_topics_harm_nothing(station: Station) -> None:
         ),
     )
     station.good_passes()
+
+
+@pytest.mark.parametrize("kind", ["status", "birth", "data"])
+def test_more_nested_messages_than_may_wait_for_a_puback_stop_nothing(station: Station, kind: str) -> None:
+    whole = {"schema": 1, "gateway": "HERE", "epoch": EPOCH, "time_ms": now_ms(), "software": "t"}
+    nested = json.dumps(whole).replace('"HERE"', deep(1000).decode()).encode()
+    for _ in range(RECEIVE_MAXIMUM + 100):
+        station.gateway.publish(nested, kind=kind)
+    station.good_passes()
+    (park,) = json.loads(page(station.park, "/status")[1])
+    assert (park["withheld"], park["problems"]) == (0, [])
+
+
+def test_bad_statuses_are_counted_and_named_in_the_log_once(station: Station) -> None:
+    def counted() -> int:
+        (park,) = json.loads(page(station.park, "/status")[1])
+        return int(park["unreadable_statuses"].get("gw-1", 0))
+
+    before, lines = counted(), station.park.programs["ingest"].log.count("statuses of gw-1 cannot be read")
+    for _ in range(50):
+        station.gateway.send(b'{"schema":1.0}', kind="status")
+    wait_until("all are counted", lambda: counted() == before + 50)
+    assert station.park.programs["ingest"].log.count("statuses of gw-1 cannot be read") <= max(lines, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_on_every_topic_stop_nothing(station: Station, seed: int) -> None:
+    """More than may wait for a PUBACK, of each kind: one that is never sent would stop the park."""
+    dice = Random(seed)
+    good = body(1, [station.row()])
+    for number in range(4 * RECEIVE_MAXIMUM):
+        kind = dice.choice(["data", "birth", "status", "status", "birth"])
+        payload = damaged(good, dice)
+        station.gateway.publish(payload, tags(10_000 + number, 1) if dice.random() < 0.5 else (), kind=kind)
+    station.good_passes()
+    (park,) = json.loads(page(station.park, "/status")[1])
+    assert (park["withheld"], park["problems"]) == (0, [])
+
+
+def damaged(good: bytes, dice: Random) -> bytes:
+    """Give bytes that are nearly a message of ours, or far from it."""
+    match dice.randrange(5):
+        case 0:
+            return dice.randbytes(dice.randrange(200))
+        case 1:
+            at = dice.randrange(len(good))
+            return good[:at] + dice.randbytes(3) + good[at + 3 :]
+        case 2:
+            levels = dice.randrange(1100)
+            word = dice.choice([b'"gw-1"', b"0", b"null", b"230.0", b"[]"])
+            return good.replace(word, b"[" * levels + b"]" * levels)
+        case 3:
+            told = {"schema": 1, "gateway": "gw-1", "epoch": EPOCH, "time_ms": now_ms(), "software": "t"}
+            told |= {"online": True, "clean_stop": None, "accounts": [], "counters": {}, "meters": {}}
+            key = dice.choice(sorted(told))
+            values = [None, 1.5, -1, 10**40, "x" * 5000, [], {}, True, [[]] * 50, {"a": {"b": [1e400]}}]
+            return json.dumps({**told, key: dice.choice(values)}).encode()
+        case _:
+            return zlib.compress(good[: dice.randrange(len(good))])
 
 
 def test_at_the_end_every_row_is_accounted_for(station: Station) -> None:

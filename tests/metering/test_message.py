@@ -122,7 +122,10 @@ def _with(**changes: object) -> bytes:
         ),
         (_with(blocks=[{"medium": "water", "quantities": [1], "rows": []}]), "bad_envelope"),
         (_with(blocks=[{"medium": "water", "quantities": ["volume_l"]}]), "bad_envelope"),
-        (_with(blocks=[{"medium": "water", "quantities": [str(n) for n in range(257)], "rows": []}]), "too_large"),
+        (
+            _with(blocks=[{"medium": "water", "quantities": [str(n) for n in range(257)], "rows": []}]),
+            "too_large",
+        ),
         (_with(blocks=[{"medium": "water", "quantities": [], "rows": []}] * 501), "too_large"),
         (b"{" + b" " * MAX_WIRE_BYTES, "too_large"),
         (b"x\x9cnot a stream", "bad_deflate"),
