@@ -96,6 +96,8 @@ def _account_object(account: Account) -> dict[str, object]:
         "pending": account.pending,
         "messages": account.messages,
         "duplicates": account.duplicates,
+        "discarded": account.discarded,
+        "held_back": account.held_back,
         "bad_values": _flags(account),
     }
 
@@ -114,6 +116,16 @@ _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
     ("rows_written", "Rows written to InfluxDB", lambda account: account.written),
     ("messages_received", "Messages received, resends apart", lambda account: account.messages),
     ("messages_duplicate", "Messages received again", lambda account: account.duplicates),
+    (
+        "messages_discarded",
+        "Messages beyond the gateway's share of the queue; the gateway still holds them",
+        lambda account: account.discarded,
+    ),
+    (
+        "messages_held_back",
+        "Messages beyond the gateway's quota of the quarantine; the gateway still holds them",
+        lambda account: account.held_back,
+    ),
 )
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),

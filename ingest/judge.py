@@ -55,6 +55,11 @@ class Verdict:
     maybe_reason: str | None = None
     detail: str = ""
 
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether the message as a whole, or some of its rows, go to the quarantine."""
+        return self.maybe_reason is not None or bool(self.refused)
+
 
 class Judge:
     """Judges the messages of one park; used by one thread at a time."""

@@ -26,6 +26,7 @@ from ingest.pipeline import Pipeline
 from ingest.registry import Registry, load_registry
 from ingest.reports import Reports, encode_status
 from ingest.safekeeping import Safekeeping
+from ingest.shares import Shares
 from ingest.statuses import StatusBook
 from ingest.store import Store
 from ingest.subscriber import Arrival, Subscriber, Subscription
@@ -42,8 +43,9 @@ _LOGGER = logging.getLogger(__name__)
 #: Acknowledgements of this time go out together.
 _ACK_EVERY_S = 0.05
 _REPORT_EVERY_S = 1.0
-#: A gateway that brings no foreign rows for so long has stopped to.
-_FOREIGN_FOR_MS = 15 * 60 * 1000
+#: What a gateway has not done again for so long, it has stopped to do.
+_OVER_AFTER_MS = 15 * 60 * 1000
+_OVER_WHEN_NOT_REPEATED = ("foreign_meter", "quarantine_full", "too_many_messages", "wrong_medium")
 DRAIN_S = 10.0
 
 
@@ -127,6 +129,7 @@ class ParkService:
             accounts=self._accounts,
             acks=self._acks,
             deliveries=Deliveries(),
+            shares=Shares(),
             intake=self._intake,
         )
 
@@ -218,7 +221,8 @@ class ParkService:
             for told, received_at_ms in self._statuses.take():
                 work = partial(self._tell_status, told, received_at_ms)
                 supervised(f"status of {told.gateway}", work, partial(self._statuses.refuse, told.gateway))
-            self._events.close_older("foreign_meter", now_ms - _FOREIGN_FOR_MS, now_ms)
+            for kind in _OVER_WHEN_NOT_REPEATED:
+                self._events.close_older(kind, now_ms - _OVER_AFTER_MS, now_ms)
             for event in self._events.take(now_ms):
                 supervised(f"event {event.kind}", partial(self._tell_event, event), self._note_failure)
             await self._reports.write()
@@ -264,7 +268,8 @@ class ParkService:
             None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,
             None if self._is_connected or maybe_pipeline is None else "no connection to the broker",
         )
-        return [str(one) for one in found if one is not None]
+        full = [event.text for event in self._events.opened() if event.kind == "quarantine_full"]
+        return [*(str(one) for one in found if one is not None), *full]
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:

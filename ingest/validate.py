@@ -40,6 +40,7 @@ class RowReason(StrEnum):
     WRONG_COLUMN_COUNT = "wrong_column_count"
     ABSURD_TIME = "absurd_time"
     FOREIGN_METER = "foreign_meter"
+    WRONG_MEDIUM = "wrong_medium"
     TOO_MANY_METERS = "too_many_meters"
     UNKNOWN_MEDIUM = "unknown_medium"
     REFUSED_BY_INFLUXDB = "refused_by_influxdb"

@@ -32,6 +32,9 @@ MAX_COLUMNS = 256
 MAX_SEQ = 2**40 - 1
 #: What a gateway closes a message at, well below the limits above.
 TARGET_BYTES = 64 * 1024
+#: What a gateway has unacknowledged at most, and what ingest queues of it at most.
+WINDOW_MESSAGES = 64
+WINDOW_BYTES = 1_000_000
 
 #: Why a message as a whole cannot be used: keys of counters and of the quarantine, never reworded.
 REASONS = (
