@@ -24,6 +24,7 @@ class Account:
         bad_values: Values nulled, by the bit that says why.
         discarded: Messages beyond the gateway's share of the queue; it still holds them.
         held_back: Messages with rows for the quarantine while the gateway's quota was used up; likewise.
+        births_refused: Births that could not be used.
     """
 
     received: int = 0
@@ -35,6 +36,7 @@ class Account:
     bad_values: Counter[ReadingFlag] = field(default_factory=Counter)
     discarded: int = 0
     held_back: int = 0
+    births_refused: int = 0
 
     @property
     def balance(self) -> int:

@@ -23,6 +23,7 @@ from metering.series import EVENT, rollup_database
 REPEAT_MS = 15 * 60 * 1000
 #: Nothing else may be a kind: each has a text in every catalogue.
 KINDS = (
+    "birth_refused",
     "foreign_meter",
     "gateway_offline",
     "journal_failed",

@@ -98,6 +98,7 @@ def _account_object(account: Account) -> dict[str, object]:
         "duplicates": account.duplicates,
         "discarded": account.discarded,
         "held_back": account.held_back,
+        "births_refused": account.births_refused,
         "bad_values": _flags(account),
     }
 
@@ -126,6 +127,7 @@ _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
         "Messages beyond the gateway's quota of the quarantine; the gateway still holds them",
         lambda account: account.held_back,
     ),
+    ("births_refused", "Births that could not be used", lambda account: account.births_refused),
 )
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),

@@ -106,6 +106,8 @@ class Judge:
         admit = partial(self._registry.maybe_refusal, envelope.gateway)
         first = 0
         for block in envelope.blocks:
+            if not block.rows:
+                continue  # its columns are not worth preparing
             maybe_columns = self._vocabulary.maybe_columns(block.medium, block.quantities)
             if maybe_columns is None:
                 unknown = RowReason.UNKNOWN_MEDIUM
@@ -121,7 +123,7 @@ class Judge:
             raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")
         if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
             raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
-        changes = self._registry.announce(born)
+        changes = self._registry.announce(born, record.received_at_ms)
         return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
 
 

@@ -160,8 +160,10 @@ class Pipeline:
         judged = await self._within_quotas(list(zip(records, verdicts, strict=True)))
         if not judged:
             return []
-        for _, verdict in judged:
+        for record, verdict in judged:
             self._note(verdict)
+            if record.topic.endswith("/birth"):
+                self._note_birth(verdict)
         places = await self._until_kept(self._park.safekeeping.journal, [record for record, _ in judged])
         kept = [Kept(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)]
         await self._quarantine([entry for one in kept for entry in verdict_entries(one)])
@@ -209,6 +211,13 @@ class Pipeline:
             meters = {row.meter for row in verdict.refused if row.reason is reason}
             if meters:
                 self._raise(str(reason), verdict.gateway, meters=", ".join(sorted(meters)[:5]))
+
+    def _note_birth(self, verdict: Verdict) -> None:
+        if verdict.maybe_reason is None:
+            self._park.events.close("birth_refused", verdict.gateway, self._clock_ms())
+            return
+        self._park.accounts.of(verdict.gateway).births_refused += 1
+        self._raise("birth_refused", verdict.gateway, error=verdict.detail[:200])
 
     async def _quarantine(self, entries: Sequence[Entry]) -> None:
         if entries:

@@ -12,7 +12,9 @@ gateway can fill the database with series.
 
 Births: the facts of a meter are a point in `meters`, at the birth's own time, whenever they differ from those
 that held there before. What is stored is a function of the births received, in their order: restarts and
-replays give the same points. Used by one thread at a time.
+replays give the same points. The births of one gateway bring at most `MAX_CHANGES_A_DAY` points in a day of
+receipt, so that no gateway can fill `meters`, which is read at each start; a restart begins that count anew. Used by
+one thread at a time.
 """
 
 import logging
@@ -28,8 +30,9 @@ import orjson
 from ingest.line import encode_point
 from ingest.store import Store
 from ingest.validate import RowReason
-from metering.birth import Birth, MeterFacts, facts_object, parse_facts
+from metering.birth import MAX_METERS, Birth, MeterFacts, facts_object, parse_facts
 from metering.dated import BEGINNING_MS, END_MS, Dated
+from metering.errors import MalformedMessage
 from metering.names import is_meter_id
 from metering.park import Park
 from metering.quantities import Medium
@@ -39,6 +42,11 @@ _LOGGER = logging.getLogger(__name__)
 
 #: Ids unknown to the park that one gateway may bring.
 MOST_UNKNOWN = 1000
+#: Points of `meters` that the births of one gateway may bring in a day of receipt.
+MAX_CHANGES_A_DAY = 5 * MAX_METERS
+#: Reason of a birth beyond that.
+TOO_MANY_CHANGES = "too_many_changes"
+_DAY_MS = 86_400_000
 
 _FIRST = "first"
 
@@ -77,6 +85,7 @@ class Registry:
         self._histories: dict[tuple[str, str], list[Announcement]] = defaultdict(list)
         self._unknown: dict[str, set[str]] = defaultdict(set)
         self._stored_meters = frozenset(stored_meters)
+        self._changes_of_day: dict[str, tuple[int, int]] = {}
         # Per gateway, the span of time of each meter that was found to be its own: the fast way.
         self._spans: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         for one in sorted(announced, key=attrgetter("time_ms")):
@@ -124,9 +133,25 @@ class Registry:
         unknown.add(meter)
         return None
 
-    def announce(self, birth: Birth) -> tuple[Announcement, ...]:
-        """Take over a birth and give what is new in it: the points to write."""
-        return tuple(self._changes(birth))
+    def announce(self, birth: Birth, received_at_ms: int = 0) -> tuple[Announcement, ...]:
+        """Take over a birth and give what is new in it: the points to write.
+
+        Raises:
+            MalformedMessage: *too_many_changes*; then nothing of it is taken over.
+        """
+        changes = tuple(self._changes(birth))
+        self._count_changes(birth.gateway, received_at_ms // _DAY_MS, len(changes))
+        for change in changes:
+            self._forget_spans(change.meter)
+            self._take(change)
+        return changes
+
+    def _count_changes(self, gateway: str, day: int, number: int) -> None:
+        counted_day, counted = self._changes_of_day.get(gateway, (day, 0))
+        total = number + (counted if counted_day == day else 0)
+        if total > MAX_CHANGES_A_DAY:
+            raise MalformedMessage(TOO_MANY_CHANGES, f"more than {MAX_CHANGES_A_DAY} changed meters in a day")
+        self._changes_of_day[gateway] = day, total
 
     def _changes(self, birth: Birth) -> Iterator[Announcement]:
         for meter, facts in birth.meters.items():
@@ -136,13 +161,7 @@ class Registry:
             before = bisect_right(history, birth.time_ms, key=attrgetter("time_ms"))
             if before and history[before - 1].facts == facts:
                 continue
-            change = Announcement(
-                birth.gateway, meter, birth.time_ms, facts, is_first=meter not in self._owners
-            )
-            if change.is_first:
-                self._forget_spans(meter)
-            self._take(change)
-            yield change
+            yield Announcement(birth.gateway, meter, birth.time_ms, facts, is_first=meter not in self._owners)
 
     def _forget_spans(self, meter: str) -> None:
         for spans in self._spans.values():

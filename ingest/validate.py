@@ -30,7 +30,13 @@ _MOST_QUALITY = 2**31 - 1
 #: The upper byte is ours, whatever a gateway says.
 _GATEWAY_BITS = _MOST_QUALITY & ~int(_INGEST_BITS)
 #: Distinct column sets are few; a gateway that makes up new ones all the time only loses the cache.
-_MOST_COLUMNS = 2000
+MAX_CACHED_SETS = 2000
+MAX_CACHED_BYTES = 4_000_000
+#: What Python needs for a prepared column besides its name, and for a set of them.
+_COLUMN_BYTES = 200
+_SET_BYTES = 1000
+#: Longest text of a stranger that is kept as the meter of a refused row; ids have 63 characters.
+_MAX_METER_TEXT = 100
 
 
 class RowReason(StrEnum):
@@ -163,7 +169,7 @@ class Columns:
 
 
 def _meter(row: Any) -> str:  # noqa: ANN401 - JSON of a stranger
-    return row[0] if type(row) is list and row and type(row[0]) is str else ""
+    return row[0][:_MAX_METER_TEXT] if type(row) is list and row and type(row[0]) is str else ""
 
 
 def _maybe_known(vocabulary: Mapping[str, Quantity], medium: Medium, name: str) -> Quantity | None:
@@ -183,21 +189,35 @@ def _maybe_flag(value: Any, *, is_known: bool, low: float, high: float) -> Readi
 
 
 class Vocabulary:
-    """A park's quantities, and its prepared columns."""
+    """A park's quantities, and its prepared columns in a cache of bounded size."""
 
     def __init__(self, park: str, quantities: Mapping[str, Quantity]) -> None:
         self._park = park
         self._quantities = quantities
         self._columns: dict[tuple[str, tuple[str, ...]], Columns | None] = {}
+        self._cached_bytes = 0
+
+    @property
+    def cached_bytes(self) -> int:
+        """Size of the cache, about."""
+        return self._cached_bytes
 
     def maybe_columns(self, medium: str, names: tuple[str, ...]) -> Columns | None:
         """Give what the columns mean; `None` for a medium that does not exist."""
         key = (medium, names)
         if key not in self._columns:
-            if len(self._columns) >= _MOST_COLUMNS:
-                self._columns.clear()
-            self._columns[key] = self._prepare(medium, names)
+            self._remember(key, self._prepare(medium, names))
         return self._columns[key]
+
+    def _remember(self, key: tuple[str, tuple[str, ...]], maybe_columns: Columns | None) -> None:
+        medium, names = key
+        # A character needs four bytes at most.
+        size_bytes = _SET_BYTES + 4 * len(medium) + sum(_COLUMN_BYTES + 4 * len(name) for name in names)
+        if len(self._columns) >= MAX_CACHED_SETS or self._cached_bytes + size_bytes > MAX_CACHED_BYTES:
+            self._columns.clear()
+            self._cached_bytes = 0
+        self._columns[key] = maybe_columns
+        self._cached_bytes += size_bytes
 
     def _prepare(self, medium: str, names: tuple[str, ...]) -> Columns | None:
         try:

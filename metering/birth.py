@@ -18,6 +18,12 @@ from metering.quantities import Medium
 
 #: A week: nobody polls a meter more rarely, and a slot waits for two periods.
 _LONGEST_POLL_S = 7 * 86_400.0
+#: What one birth may say, several times what a large gateway has to say.
+MAX_BYTES = 256 * 1024
+MAX_METERS = 1000
+_MAX_COUNTERS = 64
+#: The longest text that a meter can give: 125 registers.
+_MAX_TEXT = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,11 @@ class MeterFacts:
     def __post_init__(self) -> None:
         if not 0 < self.poll_s <= _LONGEST_POLL_S:
             raise ValueError(f"poll period {self.poll_s} s is not above 0 and at most a week")
+        texts = (self.model, self.profile, self.serial or "", *self.counters)
+        if max(len(one) for one in texts) > _MAX_TEXT:
+            raise ValueError(f"a text is longer than {_MAX_TEXT} characters")
+        if len(self.counters) > _MAX_COUNTERS:
+            raise ValueError(f"{len(self.counters)} counters, more than {_MAX_COUNTERS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ class Birth:
             raise ValueError(f"birth of {self.gateway!r}, epoch {self.epoch!r}: not ids")
         bad = [meter for meter in self.meters if not is_meter_id(meter)]
         if bad:
-            raise ValueError(f"birth of {self.gateway}: {bad!r} are not meter ids")
+            raise ValueError(f"birth of {self.gateway}: {bad[:3]!r} are not meter ids")
 
 
 def encode(birth: Birth) -> bytes:
@@ -114,6 +125,8 @@ def decode(body: bytes) -> Birth:
     Raises:
         MalformedMessage: when it is not a birth of schema 1.
     """
+    if len(body) > MAX_BYTES:
+        raise MalformedMessage("too_large", f"birth of {len(body)} bytes")
     parsed = parse_json(body)
     check_schema(parsed, SCHEMA, "birth")
     try:
@@ -122,10 +135,16 @@ def decode(body: bytes) -> Birth:
             epoch=text(parsed["epoch"]),
             time_ms=whole(parsed["time_ms"]),
             software=text(parsed["software"]),
-            meters={meter: parse_facts(facts) for meter, facts in parsed["meters"].items()},
+            meters=_meters(parsed["meters"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"birth: {error}") from error
+
+
+def _meters(parsed: Mapping[str, Any]) -> Mapping[str, MeterFacts]:
+    if len(parsed) > MAX_METERS:
+        raise ValueError(f"{len(parsed)} meters, more than {MAX_METERS}")
+    return {meter: parse_facts(facts) for meter, facts in parsed.items()}
 
 
 def parse_facts(parsed: Mapping[str, Any]) -> MeterFacts:

@@ -110,6 +110,12 @@ def test_a_birth_gives_points_and_no_rows() -> None:
         ({"meters": {"m-1": {**FACTS, "counters": {"volume_l": {**STEP, "step": 0}}}}}, "bad_envelope"),
         ({"meters": {"m-1": {**FACTS, "counters": {"volume_l": {**STEP, "modulus": 0}}}}}, "bad_envelope"),
         ({"time_ms": float("inf")}, "bad_envelope"),
+        ({"meters": {f"m-{number}": FACTS for number in range(1001)}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "serial": "9" * 251}}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "counters": {f"q{n}": STEP for n in range(65)}}}}, "bad_envelope"),
+        ({"software": "x" * 300_000}, "too_large"),
+        ({"time_ms": "1_0"}, "bad_envelope"),
+        ({"schema": 1.0}, "wrong_schema"),
     ],
 )
 def test_a_bad_birth_is_refused(changes: dict[str, Any], reason: str) -> None:

@@ -1,12 +1,16 @@
 """Authority of gateway over meter, and births, without I/O."""
 
+from dataclasses import replace
 from itertools import permutations
 from zoneinfo import ZoneInfo
 
-from ingest.registry import MOST_UNKNOWN, Announcement, Registry, encode_announcement
+import pytest
+
+from ingest.registry import MAX_CHANGES_A_DAY, MOST_UNKNOWN, Announcement, Registry, encode_announcement
 from ingest.validate import RowReason
 from metering.birth import Birth, CounterFacts, MeterFacts
 from metering.dated import Dated, Span, always
+from metering.errors import MalformedMessage
 from metering.park import Park, ParkMeter
 from metering.quantities import Medium
 
@@ -95,6 +99,25 @@ def test_unknown_ids_are_bounded_per_gateway() -> None:
     for good in ("m-1", "known", "old"):
         assert registry.maybe_refusal("gw-1", good, T0) is None
     assert registry.maybe_refusal("gw-2", "one-more", T0) is None
+
+
+def test_what_the_births_of_a_gateway_change_in_a_day_is_bounded() -> None:
+    registry = Registry(park())
+    meters = {f"m-{number}": FACTS for number in range(300)}
+
+    def announce(number: int, at_ms: int) -> int:
+        told = {meter: replace(FACTS, profile=f"{number:x}") for meter in meters}
+        return len(registry.announce(birth("gw-1", at_ms, **told), at_ms))
+
+    fitting = MAX_CHANGES_A_DAY // 300
+    assert sum(announce(number, T0 + number) for number in range(fitting)) == 300 * fitting
+    for number in range(fitting, 600):
+        with pytest.raises(MalformedMessage, match="too_many_changes"):
+            announce(number, T0 + number)
+    assert announce(fitting - 1, T0 + 600) == 0, "what changes nothing is no change"
+    assert len(registry.announce(birth("gw-2", T0, m=FACTS), T0)) == 1
+    # The next day it goes on, and what was refused has left nothing behind.
+    assert announce(599, T0 + 86_400_000) == 300
 
 
 def test_a_new_id_must_be_one() -> None:

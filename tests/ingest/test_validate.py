@@ -2,6 +2,7 @@
 
 import math
 import struct
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.validate import MOST_AHEAD_MS, Columns, Judged, RowReason, Vocabulary
+from ingest.validate import (
+    MAX_CACHED_BYTES,
+    MAX_CACHED_SETS,
+    MOST_AHEAD_MS,
+    Columns,
+    Judged,
+    RowReason,
+    Vocabulary,
+)
+from metering.message import MAX_COLUMNS
 from metering.quantities import VOCABULARY, Medium
 from metering.readings import EARLIEST_MS, ReadingFlag
 
@@ -104,7 +114,37 @@ def test_columns_are_prepared_once_and_bounded() -> None:
     assert vocabulary.maybe_columns("steam", NAMES) is None
     for number in range(5000):
         vocabulary.maybe_columns("electricity", (f"x{number}",))
-    assert len(vocabulary._columns) <= 2000
+    assert len(vocabulary._columns) <= MAX_CACHED_SETS
+
+
+def test_the_cache_of_columns_is_bounded_in_bytes() -> None:
+    vocabulary = Vocabulary("demo", VOCABULARY)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(150):
+        names = tuple(f"{number:04}-{column:04}".ljust(1000, "x") for column in range(MAX_COLUMNS))
+        vocabulary.maybe_columns("electricity", names)
+        assert vocabulary.cached_bytes <= MAX_CACHED_BYTES
+    vocabulary.maybe_columns("electricity", ("x" * 1_000_000,))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 2 * MAX_CACHED_BYTES
+
+
+def test_a_small_set_is_not_larger_than_the_cache_says() -> None:
+    vocabulary = Vocabulary("demo", VOCABULARY)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(1000):
+        vocabulary.maybe_columns("electricity", (f"x{number}", f"y{number}"))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1.5 * vocabulary.cached_bytes
+
+
+def test_a_meter_of_a_refused_row_is_cut_to_a_bounded_length() -> None:
+    (refused,) = judge([["m" * 100_000, NOW_MS]]).refused
+    assert len(refused.meter) <= 100
 
 
 JSON = st.recursive(
