@@ -103,12 +103,12 @@ class Judge:
 
     def _judge_blocks(self, envelope: Envelope, now_ms: int) -> Judged:
         judged = Judged()
-        admit = partial(self._registry.maybe_refusal, envelope.gateway)
         first = 0
         for block in envelope.blocks:
             if not block.rows:
                 continue  # its columns are not worth preparing
             maybe_columns = self._vocabulary.maybe_columns(block.medium, block.quantities)
+            admit = partial(self._registry.maybe_refusal, envelope.gateway, medium=block.medium)
             if maybe_columns is None:
                 unknown = RowReason.UNKNOWN_MEDIUM
                 judged.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))

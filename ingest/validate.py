@@ -25,7 +25,9 @@ from metering.readings import EARLIEST_MS, ReadingFlag, Value
 MOST_AHEAD_MS = 5 * 60 * 1000
 
 _META: Final = 3  # meter, taken_at_ms, quality
-_INGEST_BITS = ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY
+_INGEST_BITS = (
+    ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY | ReadingFlag.NOT_WHOLE
+)
 _MOST_QUALITY = 2**31 - 1
 #: The upper byte is ours, whatever a gateway says.
 _GATEWAY_BITS = _MOST_QUALITY & ~int(_INGEST_BITS)
@@ -45,6 +47,7 @@ class RowReason(StrEnum):
     BAD_ROW = "bad_row"
     WRONG_COLUMN_COUNT = "wrong_column_count"
     ABSURD_TIME = "absurd_time"
+    SAME_INSTANT = "same_instant"
     FOREIGN_METER = "foreign_meter"
     WRONG_MEDIUM = "wrong_medium"
     TOO_MANY_METERS = "too_many_meters"
@@ -82,17 +85,25 @@ class RefusedRow(NamedTuple):
 
 @dataclass(slots=True)
 class Judged:
-    """What became of a message's rows: stored + refused = received."""
+    """What became of a message's rows: stored + refused = received.
+
+    Attributes:
+        stored: Rows to write.
+        refused: Rows to set aside.
+        bad_values: Values that were nulled, by the bit that says why.
+        lines: Line of each meter and instant: InfluxDB keeps one row of them.
+    """
 
     stored: list[StoredRow] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
     bad_values: Counter[ReadingFlag] = field(default_factory=Counter)
+    lines: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
 
 class Columns:
     """What the columns of a block mean in a park."""
 
-    __slots__ = ("_encoder", "_highs", "_is_known", "_lows", "_width")
+    __slots__ = ("_encoder", "_highs", "_is_counter", "_is_known", "_lows", "_width")
 
     def __init__(
         self, park: str, medium: Medium, names: Sequence[str], vocabulary: Mapping[str, Quantity]
@@ -100,6 +111,7 @@ class Columns:
         known = [_maybe_known(vocabulary, medium, name) for name in names]
         self._width = _META + len(names)
         self._is_known = tuple(quantity is not None for quantity in known)
+        self._is_counter = tuple(quantity is not None and quantity.is_counter for quantity in known)
         # No number is in the range of an unknown quantity.
         self._lows = tuple(1.0 if quantity is None else quantity.low for quantity in known)
         self._highs = tuple(0.0 if quantity is None else quantity.high for quantity in known)
@@ -129,6 +141,10 @@ class Columns:
                 values, bits = self._repaired(values, into.bad_values)
                 quality |= bits
             line = self._encoder.encode(meter, taken_at_ms, quality, values)
+            if into.lines.setdefault((meter, taken_at_ms), line) != line:
+                # Written, it would replace the other one, and count as a second row.
+                into.refused.append(RefusedRow(position, RowReason.SAME_INSTANT, meter))
+                continue
             into.stored.append(StoredRow(line, meter, taken_at_ms, position))
 
     def _maybe_refusal(self, row: Any, admit: Admission, latest_ms: int) -> RowReason | None:  # noqa: ANN401 - JSON of a stranger
@@ -147,9 +163,11 @@ class Columns:
         return admit(meter, taken_at_ms)
 
     def _all_good(self, values: list[Any]) -> bool:
-        for value, low, high in zip(values, self._lows, self._highs, strict=True):
+        bounds = (self._lows, self._highs, self._is_counter)
+        for value, low, high, is_counter in zip(values, *bounds, strict=True):
             kind = type(value)
-            if (kind is float or kind is int) and low <= value <= high:
+            # A counter as a float may be whole all the same: `_repaired` looks closer.
+            if (kind is int or (kind is float and not is_counter)) and low <= value <= high:
                 continue
             if value is not None:
                 return False
@@ -159,8 +177,11 @@ class Columns:
         """Give the values with the bad ones as `None`, and the bits that say why."""
         bits = 0
         repaired: list[Value] = []
-        for value, is_known, low, high in zip(values, self._is_known, self._lows, self._highs, strict=True):
+        columns = zip(values, self._is_known, self._is_counter, self._lows, self._highs, strict=True)
+        for value, is_known, is_counter, low, high in columns:
             maybe_flag = _maybe_flag(value, is_known=is_known, low=low, high=high)
+            if maybe_flag is None and is_counter and type(value) is float and not value.is_integer():
+                maybe_flag = ReadingFlag.NOT_WHOLE
             if maybe_flag is not None:
                 bits |= maybe_flag
                 bad[maybe_flag] += 1

@@ -52,6 +52,24 @@ def test_a_relation_outranks_a_birth() -> None:
     assert registry.maybe_refusal("gw-2", "m", T0) is None
 
 
+def test_the_medium_of_a_row_is_that_of_its_meter() -> None:
+    registry = Registry(park(known=Dated()))
+    wrong = RowReason.WRONG_MEDIUM
+    assert registry.maybe_refusal("gw-1", "new", T0, "water") is None, "nobody has said what it measures"
+    registry.announce(birth("gw-1", T0, new=FACTS, known=replace(FACTS, medium=Medium.WATER)))
+    for _ in range(2):  # the second time from the cache
+        assert registry.maybe_refusal("gw-1", "known", T0, "electricity") is None
+        # The park's description outranks the birth.
+        assert registry.maybe_refusal("gw-1", "known", T0, "water") is wrong
+        assert registry.maybe_refusal("gw-1", "new", T0, "electricity") is None
+        assert registry.maybe_refusal("gw-1", "new", T0, "water") is wrong
+        assert registry.maybe_refusal("gw-2", "new", T0, "water") is RowReason.FOREIGN_METER
+    # Its owner may say that it is another one from now on; rows of both are taken.
+    registry.announce(birth("gw-1", T0 + 9, new=replace(FACTS, medium=Medium.WATER)))
+    assert registry.maybe_refusal("gw-1", "new", T0, "water") is None
+    assert registry.maybe_refusal("gw-1", "new", T0, "electricity") is None
+
+
 def test_without_relation_the_first_announcer_owns_the_meter_known_or_not() -> None:
     registry = Registry(park(known=Dated()))
     for meter in ("known", "unknown"):

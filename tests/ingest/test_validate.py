@@ -92,6 +92,31 @@ def test_a_bad_value_is_nulled_alone_and_counted(value: Any, flag: ReadingFlag) 
     )
 
 
+@pytest.mark.parametrize(("value", "is_whole"), [(12, True), (12.0, True), (1e3, True), (12.7, False)])
+def test_a_counter_is_a_whole_number_or_nulled(value: float, is_whole: bool) -> None:  # noqa: FBT001 - a column of the table
+    judged = judge([["m-1", NOW_MS, 0, value, 1.5, None]])
+    line = judged.stored[0].line
+    assert (b"energy_import_wh=%b," % str(float(value)).encode() in line) is is_whole
+    assert (b"quality=%di" % (0 if is_whole else ReadingFlag.NOT_WHOLE) in line) is True
+    assert judged.bad_values == ({} if is_whole else {ReadingFlag.NOT_WHOLE: 1})
+    assert b"active_power_w=1.5" in line
+
+
+def test_of_two_rows_of_one_meter_and_instant_the_second_is_set_aside() -> None:
+    judged = judge(
+        [
+            ["m-1", NOW_MS, 0, 12, 1.5, None],
+            ["m-1", NOW_MS, 0, 13, 1.5, None],
+            ["m-2", NOW_MS, 0, 13, 1.5, None],
+            ["m-1", NOW_MS - 1, 0, 13, 1.5, None],
+            ["m-1", NOW_MS, 0, 12, 1.5, None],
+        ]
+    )
+    assert judged.refused == [(1, RowReason.SAME_INSTANT, "m-1")]
+    # The same row twice is one point, and each of the two is stored.
+    assert [row.position for row in judged.stored] == [0, 2, 3, 4]
+
+
 def test_bits_of_ingest_are_its_own_and_those_of_the_gateway_stay() -> None:
     gateway_bits = ReadingFlag.CLOCK_UNSYNCHRONISED | 2**20
     claimed = gateway_bits | ReadingFlag.UNKNOWN_QUANTITY
