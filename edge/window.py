@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.pace import JITTER, AckTimeout, Rate
-from metering.message import MessageId
+from metering.message import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
 
 # Stands for whoever acknowledges without having said that it is online.
 _SOMEBODY = ""
@@ -42,8 +42,8 @@ class WindowLimits:
         most_timeout_s: However slow, jitter included.
     """
 
-    messages: int = 64
-    bytes: int = 1_000_000
+    messages: int = WINDOW_MESSAGES
+    bytes: int = WINDOW_BYTES
     live_share: float = 0.25
     backlog_messages_per_s: float = 500.0
     backlog_bytes_per_s: float = 500_000.0

@@ -90,6 +90,20 @@ class JournalConfig(Model):
     keep_days: int | None = Field(default=None, ge=1, description="Default: for ever")
 
 
+class QuarantineConfig(Model):
+    """How much of the quarantine a gateway may fill, and how long it is kept."""
+
+    keep_days: int = Field(
+        default=365, ge=1, description="Older entries are deleted; their messages stay in the journal"
+    )
+    max_mb_per_gateway_and_day: float = Field(
+        default=100.0,
+        gt=0,
+        description="Beyond it, a gateway's messages with rows to set aside are not taken until the next day"
+        " (UTC); the gateway keeps them",
+    )
+
+
 class IngestConfig(Model):
     """ingest.yaml."""
 
@@ -103,6 +117,7 @@ class IngestConfig(Model):
     parks: Path = Field(description="Folder: every *.yaml in it describes a park")
     data: Path = Field(description="Folder of journal and quarantine")
     journal: JournalConfig = JournalConfig()
+    quarantine: QuarantineConfig = QuarantineConfig()
     share_group: Annotated[str, Field(pattern=INSTANCE_PATTERN)] | None = Field(
         default=None, description="Instances with the same one take turns with the data of their parks"
     )

@@ -22,7 +22,17 @@ from metering.series import EVENT, rollup_database
 #: An open event is written again after this time.
 REPEAT_MS = 15 * 60 * 1000
 #: What `run` tells of.
-RUN_KINDS = ("foreign_meter", "gateway_offline", "journal_failed", "store_denied", "store_unavailable")
+RUN_KINDS = (
+    "birth_refused",
+    "foreign_meter",
+    "gateway_offline",
+    "journal_failed",
+    "quarantine_full",
+    "store_denied",
+    "store_unavailable",
+    "too_many_messages",
+    "wrong_medium",
+)
 #: What `rollup` tells of.
 ROLLUP_KINDS = ("implausible_rise", "meter_exchanged")
 #: Nothing else may be a kind: each has a text in every catalogue.
@@ -56,6 +66,11 @@ class _OrQuestion(dict[str, str]):
         return "?"
 
 
+def event_text(kind: str, parameters: Mapping[str, str]) -> str:
+    """Return what an event says in English."""
+    return catalogue().events[kind].format_map(_OrQuestion(parameters))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A state of affairs at a time.
@@ -77,7 +92,7 @@ class Event:
     @property
     def text(self) -> str:
         """The event in English."""
-        return catalogue().events[self.kind].format_map(_OrQuestion(self.parameters))
+        return event_text(self.kind, self.parameters)
 
     def line(self, park: str) -> bytes:
         """Give the line of the point in `event`."""
@@ -112,13 +127,15 @@ class EventBook:
         self._repeat_at_ms: dict[tuple[str, str], int] = {}
         self._waiting: list[Event] = []
 
-    def open(self, kind: str, subject: str, parameters: Mapping[str, str], now_ms: int) -> None:
-        """Say that something is the case."""
+    def open(self, kind: str, subject: str, parameters: Mapping[str, str], now_ms: int) -> bool:
+        """Say that something is the case; true when nobody had said so yet."""
         key = (kind, subject)
         event = Event(kind, subject, parameters, is_open=True, time_ms=now_ms)
-        if key not in self._open:
+        is_new = key not in self._open
+        if is_new:
             self._note(event)
         self._open[key] = event
+        return is_new
 
     def adopt(self, event: Event) -> None:
         """Take over an event that a former process has left open."""

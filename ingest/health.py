@@ -31,7 +31,8 @@ class ParkHealth:
         withheld: Messages whose PUBACK is withheld.
         let_go: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
-        bad_statuses: Statuses that could not be read, since the start.
+        unreadable_statuses: Statuses that could not be read, since the start, by gateway.
+        failures: Messages and events that our own code failed on outside the judgement, since the start.
         bodies: Bodies written to InfluxDB, since the start.
         open_events: Kind and subject of each.
     """
@@ -44,7 +45,8 @@ class ParkHealth:
     withheld: int
     let_go: int
     strays: int
-    bad_statuses: int
+    unreadable_statuses: Mapping[str, int]
+    failures: int
     bodies: int
     open_events: tuple[tuple[str, str], ...]
 
@@ -78,6 +80,9 @@ def _object(park: ParkHealth) -> dict[str, object]:
         "connected": park.is_connected,
         "queued_bytes": park.queued_bytes,
         "withheld": park.withheld,
+        "strays": park.strays,
+        "unreadable_statuses": park.unreadable_statuses,
+        "failures": park.failures,
         "open_events": park.open_events,
         "gateways": {gateway: _account_object(account) for gateway, account in park.accounts.items()},
     }
@@ -91,6 +96,9 @@ def _account_object(account: Account) -> dict[str, object]:
         "pending": account.pending,
         "messages": account.messages,
         "duplicates": account.duplicates,
+        "discarded": account.discarded,
+        "held_back": account.held_back,
+        "births_refused": account.births_refused,
         "bad_values": _flags(account),
     }
 
@@ -99,18 +107,34 @@ def _flags(account: Account) -> dict[str, int]:
     return {str(flag.name).lower(): count for flag, count in list(account.bad_values.items())}
 
 
+def _statuses(park: ParkHealth) -> int:
+    return sum(park.unreadable_statuses.values())
+
+
 #: Counters of an account: metric, help, and its figure.
 _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
     ("rows_received", "Rows received", lambda account: account.received),
     ("rows_written", "Rows written to InfluxDB", lambda account: account.written),
     ("messages_received", "Messages received, resends apart", lambda account: account.messages),
     ("messages_duplicate", "Messages received again", lambda account: account.duplicates),
+    (
+        "messages_discarded",
+        "Messages beyond the gateway's share of the queue; the gateway still holds them",
+        lambda account: account.discarded,
+    ),
+    (
+        "messages_held_back",
+        "Messages beyond the gateway's quota of the quarantine; the gateway still holds them",
+        lambda account: account.held_back,
+    ),
+    ("births_refused", "Births that could not be used", lambda account: account.births_refused),
 )
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),
     ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.let_go),
     ("messages_stray", "Messages on topics of no gateway", lambda park: park.strays),
-    ("statuses_unreadable", "Statuses that could not be read", lambda park: park.bad_statuses),
+    ("statuses_unreadable", "Statuses that could not be read", _statuses),
+    ("failures", "Messages and events that could not be handled", lambda park: park.failures),
 )
 _PARK_GAUGES: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("connected", "Whether the broker is reached", lambda park: int(park.is_connected)),

@@ -55,6 +55,11 @@ class Verdict:
     maybe_reason: str | None = None
     detail: str = ""
 
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether the message as a whole, or some of its rows, go to the quarantine."""
+        return self.maybe_reason is not None or bool(self.refused)
+
 
 class Judge:
     """Judges the messages of one park; used by one thread at a time."""
@@ -98,10 +103,12 @@ class Judge:
 
     def _judge_blocks(self, envelope: Envelope, now_ms: int) -> Judged:
         judged = Judged()
-        admit = partial(self._registry.maybe_refusal, envelope.gateway)
         first = 0
         for block in envelope.blocks:
+            if not block.rows:
+                continue  # its columns are not worth preparing
             maybe_columns = self._vocabulary.maybe_columns(block.medium, block.quantities)
+            admit = partial(self._registry.maybe_refusal, envelope.gateway, medium=block.medium)
             if maybe_columns is None:
                 unknown = RowReason.UNKNOWN_MEDIUM
                 judged.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
@@ -116,7 +123,7 @@ class Judge:
             raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")
         if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
             raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
-        changes = self._registry.announce(born)
+        changes = self._registry.announce(born, record.received_at_ms)
         return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
 
 

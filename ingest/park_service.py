@@ -11,12 +11,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ingest.accounts import Accounts
 from ingest.acks import AckBook
 from ingest.deliveries import Deliveries
 from ingest.errors import StoreDenied, StoreError
-from ingest.events import RUN_KINDS, EventBook, read_open
+from ingest.events import RUN_KINDS, Event, EventBook, read_open
 from ingest.health import ParkHealth
 from ingest.intake import Intake
 from ingest.judge import Judge
@@ -25,21 +26,26 @@ from ingest.pipeline import Pipeline
 from ingest.registry import Registry, load_registry
 from ingest.reports import Reports, encode_status
 from ingest.safekeeping import Safekeeping
+from ingest.shares import Shares
+from ingest.statuses import StatusBook
 from ingest.store import Store
 from ingest.subscriber import Arrival, Subscriber, Subscription
+from ingest.supervision import supervised
 from ingest.writer import ParkWriter, Trouble, pause_s
-from metering import ack, status, topics
-from metering.errors import MalformedMessage
+from metering import ack, topics
+from metering.ack import Ack
 from metering.park import Park
 from metering.series import raw_database
+from metering.status import Status
 
 _LOGGER = logging.getLogger(__name__)
 
 #: Acknowledgements of this time go out together.
 _ACK_EVERY_S = 0.05
 _REPORT_EVERY_S = 1.0
-#: A gateway that brings no foreign rows for so long has stopped to.
-_FOREIGN_FOR_MS = 15 * 60 * 1000
+#: What a gateway has not done again for so long, it has stopped to do.
+_OVER_AFTER_MS = 15 * 60 * 1000
+_OVER_WHEN_NOT_REPEATED = ("foreign_meter", "quarantine_full", "too_many_messages", "wrong_medium")
 DRAIN_S = 10.0
 
 
@@ -82,8 +88,9 @@ class ParkService:
         self._maybe_pipeline: Pipeline | None = None
         self._maybe_load_error: StoreError | None = None
         self._is_connected = False
+        self._statuses = StatusBook()
         self._strays = 0
-        self._bad_statuses = 0
+        self._failures = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop."""
@@ -122,6 +129,7 @@ class ParkService:
             accounts=self._accounts,
             acks=self._acks,
             deliveries=Deliveries(),
+            shares=Shares(),
             intake=self._intake,
         )
 
@@ -163,11 +171,22 @@ class ParkService:
 
     def arrived(self, arrival: Arrival) -> None:
         """Take a message of a gateway."""
+        supervised(str(arrival.topic), partial(self._take, arrival), partial(self._set_aside, arrival))
+
+    def _take(self, arrival: Arrival) -> None:
         if arrival.topic.kind == "status":
-            self._take_status(arrival)
+            self._statuses.note(arrival)
             self._subscriber.puback(arrival)
         elif self._maybe_pipeline is not None:
             self._maybe_pipeline.arrived(arrival, self._subscriber.puback)
+
+    def _set_aside(self, arrival: Arrival, error: Exception) -> None:
+        self._note_failure(error)
+        # Without it the broker would send one message less for as long as the connection lasts.
+        self._subscriber.puback(arrival)
+
+    def _note_failure(self, _error: Exception) -> None:
+        self._failures += 1
 
     def stray(self, topic: str) -> None:
         """Count a message on a topic that is no gateway's."""
@@ -178,26 +197,6 @@ class ParkService:
         """Note whether the subscriptions stand."""
         self._is_connected = is_up
         _LOGGER.info("%s: broker %s", self._park.id, "connected" if is_up else "connection lost")
-
-    def _take_status(self, arrival: Arrival) -> None:
-        gateway = arrival.topic.gateway
-        try:
-            told = status.decode(arrival.body)
-            line = encode_status(self._park.id, told, arrival.received_at_ms)
-        except (MalformedMessage, ValueError) as error:
-            self._bad_statuses += 1
-            _LOGGER.warning("status of %s cannot be read: %s", gateway, error)
-            return
-        if told.gateway != gateway:
-            self._bad_statuses += 1
-            _LOGGER.warning("status of %s says that it is of %s", gateway, told.gateway)
-            return
-        self._reports.add(line)
-        # Time 0 is the last will's; a clean stop is no event.
-        if told.online or told.time_ms:
-            self._events.close("gateway_offline", gateway, arrival.received_at_ms)
-        else:
-            self._events.open("gateway_offline", gateway, {"gateway": gateway}, arrival.received_at_ms)
 
     # -- telling others -----------------------------------------------------------------------------
 
@@ -210,18 +209,39 @@ class ParkService:
         if not self._acks:
             return
         for gateway, one in self._acks.take(self._around.clock_ms()):
-            self._subscriber.publish(topics.ack(self._park.id, gateway), ack.encode(one))
+            supervised(
+                f"acknowledgement to {gateway}", partial(self._send_ack, gateway, one), self._note_failure
+            )
+
+    def _send_ack(self, gateway: str, one: Ack) -> None:
+        self._subscriber.publish(topics.ack(self._park.id, gateway), ack.encode(one))
 
     async def _report(self) -> None:
-        event_topic = topics.ingest_event(self._park.id, self._around.instance)
         while True:
             now_ms = self._around.clock_ms()
-            self._events.close_older("foreign_meter", now_ms - _FOREIGN_FOR_MS, now_ms)
+            for told, received_at_ms in self._statuses.take():
+                work = partial(self._tell_status, told, received_at_ms)
+                supervised(f"status of {told.gateway}", work, partial(self._statuses.refuse, told.gateway))
+            for kind in _OVER_WHEN_NOT_REPEATED:
+                self._events.close_older(kind, now_ms - _OVER_AFTER_MS, now_ms)
             for event in self._events.take(now_ms):
-                self._reports.add(event.line(self._park.id))
-                self._subscriber.publish(event_topic, event.body())
+                supervised(f"event {event.kind}", partial(self._tell_event, event), self._note_failure)
             await self._reports.write()
             await asyncio.sleep(_REPORT_EVERY_S)
+
+    def _tell_status(self, told: Status, received_at_ms: int) -> None:
+        self._reports.add(encode_status(self._park.id, told, received_at_ms))
+        # Time 0 is the last will's; a clean stop is no event.
+        if told.online or told.time_ms:
+            self._events.close("gateway_offline", told.gateway, received_at_ms)
+        else:
+            parameters = {"gateway": told.gateway}
+            self._events.open("gateway_offline", told.gateway, parameters, received_at_ms)
+
+    def _tell_event(self, event: Event) -> None:
+        self._reports.add(event.line(self._park.id))
+        topic = topics.ingest_event(self._park.id, self._around.instance)
+        self._subscriber.publish(topic, event.body())
 
     def health(self) -> ParkHealth:
         """Give a snapshot; safe from any thread."""
@@ -234,7 +254,8 @@ class ParkService:
             withheld=self._intake.withheld,
             let_go=self._intake.let_go,
             strays=self._strays,
-            bad_statuses=self._bad_statuses,
+            unreadable_statuses=self._statuses.unreadable,
+            failures=self._failures,
             bodies=self._writer.bodies,
             open_events=tuple((event.kind, event.subject) for event in self._events.opened()),
         )
@@ -248,7 +269,8 @@ class ParkService:
             None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,
             None if self._is_connected or maybe_pipeline is None else "no connection to the broker",
         )
-        return [str(one) for one in found if one is not None]
+        full = [event.text for event in self._events.opened() if event.kind == "quarantine_full"]
+        return [*(str(one) for one in found if one is not None), *full]
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:

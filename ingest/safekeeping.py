@@ -44,6 +44,26 @@ class Safekeeping:
         with self._lock:
             self._quarantine.add(entries)
 
+    def full_quotas(self, park: str, received: Iterable[tuple[str, int]]) -> frozenset[str]:
+        """Return the gateways that have used their quota of the quarantine.
+
+        Args:
+            park: Whose quarantine.
+            received: Gateways and the receipt of a message of theirs, UTC milliseconds.
+
+        Raises:
+            QuarantineError: when the disk refuses.
+        """
+        with self._lock:
+            return frozenset(
+                gateway for gateway, at_ms in received if self._quarantine.is_full(park, gateway, at_ms)
+            )
+
+    @property
+    def quota_bytes(self) -> int:
+        """Bytes of the quarantine that a gateway may fill in a day."""
+        return self._quarantine.limits.gateway_day_bytes
+
     def last_births(self, park: str) -> list[Record]:
         """Give the births in a park's last segment: a former process may have died before it wrote them."""
         segments = self._journal.reader.segments(park)[-1:]
@@ -55,9 +75,10 @@ class Safekeeping:
         ]
 
     def remove_expired(self, today: date) -> None:
-        """Delete journal segments that are older than the days to keep."""
+        """Delete journal segments and quarantine files that are older than the days to keep."""
         with self._lock:
             self._journal.remove_expired(today)
+            self._quarantine.remove_expired(today)
 
 
 @dataclass(frozen=True, slots=True)

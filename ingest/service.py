@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from ingest.config import IngestConfig
+from ingest.config import IngestConfig, QuarantineConfig
 from ingest.health import routes
 from ingest.journal import Journal
 from ingest.park_service import ParkService, Surroundings
-from ingest.quarantine import Quarantine
+from ingest.quarantine import Limits, Quarantine
 from ingest.safekeeping import Safekeeping
 from ingest.store import open_store
 from ingest.subscriber import Subscription
@@ -44,7 +44,9 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         journal = stack.enter_context(
             Journal(config.journal_folder, instance=config.instance, keep_days=config.journal.keep_days)
         )
-        quarantine = stack.enter_context(Quarantine(config.quarantine_folder, instance=config.instance))
+        quarantine = stack.enter_context(
+            Quarantine(config.quarantine_folder, instance=config.instance, limits=_limits(config.quarantine))
+        )
         store = open_store(config.store)
         stack.callback(store.close)
         safekeeping = Safekeeping(journal, quarantine)
@@ -64,6 +66,11 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
     _LOGGER.info("stopped")
 
 
+def _limits(config: QuarantineConfig) -> Limits:
+    day_bytes = round(config.max_mb_per_gateway_and_day * 1e6)
+    return Limits(keep_days=config.keep_days, gateway_day_bytes=day_bytes)
+
+
 def _subscription(config: IngestConfig, park: str) -> Subscription:
     return Subscription(
         broker=config.broker, park=park, instance=config.instance, share_group=config.share_group
@@ -71,7 +78,7 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
 
 
 async def _expire(safekeeping: Safekeeping) -> None:
-    """Delete journal segments that are older than the configuration keeps."""
+    """Delete what is older than the configuration keeps."""
     while True:
         await asyncio.to_thread(safekeeping.remove_expired, datetime.now(UTC).date())
         await asyncio.sleep(_EXPIRE_EVERY_S)

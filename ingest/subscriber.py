@@ -9,7 +9,8 @@ Contract and invariants:
 - Each connection is a new paho client, so that packet ids of an old one can never be acknowledged on a new
   one. The thread connects again for ever, with capped and jittered pauses, and ends with `stop`.
 - `_ingest/<instance>/status` is retained: online once the subscriptions stand, offline as the last will.
-- Callbacks only pass things on to the event loop; what they raise is logged and ends nothing.
+- Callbacks only pass things on to the event loop; what they raise is logged and ends nothing, and the message
+  is PUBACKed all the same. What paho raises ends the connection, never the thread.
 - `publish` sends at once or not at all: nothing is queued for a later connection.
 """
 
@@ -29,6 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.supervision import supervised
 from metering import status, topics
 from metering.connection import Broker, Tls
 from metering.errors import ConfigError
@@ -165,6 +167,14 @@ class Subscriber:
 
     def _connect_once(self) -> bool:
         """Hold one connection to its end; tells whether the broker had accepted it."""
+        supervised("connection to the broker", self._hold_connection, lambda _error: None)
+        maybe_accepted, self._maybe_client = self._maybe_client, None
+        if maybe_accepted is None:
+            return False
+        self._tell(self._told_link, False)
+        return True
+
+    def _hold_connection(self) -> None:
         broker = self._subscription.broker
         try:
             client = self._prepared()
@@ -178,11 +188,6 @@ class Subscriber:
             client.loop_forever()
         except (OSError, ValueError, ConfigError) as error:
             self._complain(f"no broker at {broker.host}:{broker.port}: {error}")
-        maybe_accepted, self._maybe_client = self._maybe_client, None
-        if maybe_accepted is None:
-            return False
-        self._tell(self._told_link, False)
-        return True
 
     def _complain(self, text: str) -> None:
         """Log why there is no connection, once per reason."""
@@ -237,10 +242,16 @@ class Subscriber:
         self._tell(self._told_link, True)
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        supervised(
+            "message from the broker",
+            lambda: self._pass_on(client, message),
+            lambda _error: self._pass_over(client, message, "unreadable"),
+        )
+
+    def _pass_on(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         maybe_topic = maybe_parse(message.topic)
         if not isinstance(maybe_topic, GatewayTopic):
-            client.ack(message.mid, message.qos)
-            self._tell(self._listener.stray, message.topic)
+            self._pass_over(client, message, message.topic)
             return
         found: Any = getattr(message.properties, "UserProperty", ())
         arrival = Arrival(
@@ -253,6 +264,10 @@ class Subscriber:
             connection=client,
         )
         self._tell(self._listener.arrived, arrival)
+
+    def _pass_over(self, client: paho.Client, message: paho.MQTTMessage, topic: str) -> None:
+        client.ack(message.mid, message.qos)
+        self._tell(self._listener.stray, topic)
 
     def _tell(self, function: Callable[..., None], *arguments: object) -> None:
         try:

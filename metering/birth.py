@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.message import SCHEMA, parse_json
+from metering.json_body import check_schema, number, parse_json, text, whole
+from metering.message import SCHEMA
 from metering.names import is_epoch, is_gateway_id, is_meter_id
 from metering.quantities import Medium
 
@@ -20,6 +21,12 @@ T = TypeVar("T")
 #: A week: nobody polls a meter more rarely, and a slot waits for two periods.
 _LONGEST_POLL_S = 7 * 86_400.0
 _MAX_TIME_MS = 2**53
+#: What one birth may say, several times what a large gateway has to say.
+MAX_BYTES = 256 * 1024
+MAX_METERS = 1000
+_MAX_COUNTERS = 64
+#: The longest text that a meter can give: 125 registers.
+_MAX_TEXT = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,11 @@ class MeterFacts:
             raise ValueError(f"{self.since_ms} ms is no time")
         if not 0 < self.poll_s <= _LONGEST_POLL_S:
             raise ValueError(f"poll period {self.poll_s} s is not above 0 and at most a week")
+        texts = (self.model, self.profile, self.serial or "", *self.counters)
+        if max(len(one) for one in texts) > _MAX_TEXT:
+            raise ValueError(f"a text is longer than {_MAX_TEXT} characters")
+        if len(self.counters) > _MAX_COUNTERS:
+            raise ValueError(f"{len(self.counters)} counters, more than {_MAX_COUNTERS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ class Birth:
             raise ValueError(f"birth of {self.gateway!r}, epoch {self.epoch!r}: not ids")
         bad = [meter for meter in self.meters if not is_meter_id(meter)]
         if bad:
-            raise ValueError(f"birth of {self.gateway}: {bad!r} are not meter ids")
+            raise ValueError(f"birth of {self.gateway}: {bad[:3]!r} are not meter ids")
 
 
 def encode(birth: Birth) -> bytes:
@@ -134,19 +146,26 @@ def decode(body: bytes) -> Birth:
     Raises:
         MalformedMessage: when it is not a birth of schema 1.
     """
+    if len(body) > MAX_BYTES:
+        raise MalformedMessage("too_large", f"birth of {len(body)} bytes")
     parsed = parse_json(body)
-    if parsed.get("schema") != SCHEMA:
-        raise MalformedMessage("wrong_schema", f"birth of schema {parsed.get('schema')!r}")
+    check_schema(parsed, SCHEMA, "birth")
     try:
         return Birth(
-            gateway=str(parsed["gateway"]),
-            epoch=str(parsed["epoch"]),
-            time_ms=int(parsed["time_ms"]),
-            software=str(parsed["software"]),
-            meters={meter: parse_facts(facts) for meter, facts in parsed["meters"].items()},
+            gateway=text(parsed["gateway"]),
+            epoch=text(parsed["epoch"]),
+            time_ms=whole(parsed["time_ms"]),
+            software=text(parsed["software"]),
+            meters=_meters(parsed["meters"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"birth: {error}") from error
+
+
+def _meters(parsed: Mapping[str, Any]) -> Mapping[str, MeterFacts]:
+    if len(parsed) > MAX_METERS:
+        raise ValueError(f"{len(parsed)} meters, more than {MAX_METERS}")
+    return {meter: parse_facts(facts) for meter, facts in parsed.items()}
 
 
 def parse_facts(parsed: Mapping[str, Any]) -> MeterFacts:
@@ -157,15 +176,15 @@ def parse_facts(parsed: Mapping[str, Any]) -> MeterFacts:
     """
     serial = parsed.get("serial")
     return MeterFacts(
-        model=str(parsed["model"]),
-        profile=str(parsed["profile"]),
+        model=text(parsed["model"]),
+        profile=text(parsed["profile"]),
         medium=Medium(parsed["medium"]),
-        poll_s=float(parsed["poll_s"]),
-        serial=None if serial is None else str(serial),
+        poll_s=number(parsed["poll_s"]),
+        serial=None if serial is None else text(serial),
         counters={
             quantity: CounterFacts(
-                step=float(counter["step"]),
-                modulus=None if counter["modulus"] is None else float(counter["modulus"]),
+                step=number(counter["step"]),
+                modulus=None if counter["modulus"] is None else number(counter["modulus"]),
             )
             for quantity, counter in parsed["counters"].items()
         },

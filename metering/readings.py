@@ -34,6 +34,7 @@ class ReadingFlag(IntFlag):
     NOT_A_NUMBER = 256  # ingest: text, true/false or NaN where a number belongs
     OUT_OF_RANGE = 512  # ingest: outside the quantity's range
     UNKNOWN_QUANTITY = 1024  # ingest: a quantity that neither product nor park declares
+    NOT_WHOLE = 2048  # ingest: a counter that is no whole number of its unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.message import SCHEMA, parse_json
+from metering.json_body import check_schema, flag, parse_json, text, whole
+from metering.message import SCHEMA
 from metering.names import is_epoch, is_gateway_id
 
 
@@ -125,18 +126,17 @@ def decode(body: bytes) -> Status:
         MalformedMessage: when it is not a status of schema 1.
     """
     parsed = parse_json(body)
-    if parsed.get("schema") != SCHEMA:
-        raise MalformedMessage("wrong_schema", f"status of schema {parsed.get('schema')!r}")
+    check_schema(parsed, SCHEMA, "status")
     try:
         return Status(
-            gateway=str(parsed["gateway"]),
-            epoch=str(parsed["epoch"]),
-            time_ms=int(parsed["time_ms"]),
-            online=bool(parsed["online"]),
-            software=str(parsed["software"]),
-            clean_stop=parsed["clean_stop"],
+            gateway=text(parsed["gateway"]),
+            epoch=text(parsed["epoch"]),
+            time_ms=whole(parsed["time_ms"]),
+            online=flag(parsed["online"]),
+            software=text(parsed["software"]),
+            clean_stop=None if parsed["clean_stop"] is None else flag(parsed["clean_stop"]),
             accounts=tuple(_parse_account(account) for account in parsed["accounts"]),
-            counters={str(name): int(count) for name, count in parsed["counters"].items()},
+            counters={name: whole(count) for name, count in parsed["counters"].items()},
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"status: {error}") from error
@@ -144,13 +144,13 @@ def decode(body: bytes) -> Status:
 
 def _parse_account(parsed: Mapping[str, Any]) -> EpochAccount:
     return EpochAccount(
-        epoch=str(parsed["epoch"]),
-        read=int(parsed["read"]),
-        stored=int(parsed["stored"]),
-        quarantined=int(parsed["quarantined"]),
-        held=int(parsed["held"]),
-        dropped=int(parsed["dropped"]),
-        read_is_known=bool(parsed["read_is_known"]),
+        epoch=text(parsed["epoch"]),
+        read=whole(parsed["read"]),
+        stored=whole(parsed["stored"]),
+        quarantined=whole(parsed["quarantined"]),
+        held=whole(parsed["held"]),
+        dropped=whole(parsed["dropped"]),
+        read_is_known=flag(parsed["read_is_known"]),
     )
 
 

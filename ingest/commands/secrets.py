@@ -18,6 +18,7 @@ _SINGLE: Mapping[str, Callable[[], str]] = {
     "grafana-admin-password": secret_files.new_secret,
 }
 _PASSWORDS = "mosquitto-passwords"
+_INGEST_PASSWORDS = "mosquitto-passwords-ingest"
 _ACL = "mosquitto-acl"
 
 
@@ -58,7 +59,10 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
       grafana-admin-password
       mqtt-USER            password of each user of the broker:
                            `ingest`, and PARK.GATEWAY for each gateway
-      mosquitto-passwords  the same, hashed, for Mosquitto's password_file
+      mosquitto-passwords  the same, hashed: password_file of the listener
+                           for gateways
+      mosquitto-passwords-ingest
+                           ingest's alone: that of the listener for ingest
       mosquitto-acl        for its acl_file: each gateway its own topics
     Run again after a gateway was added: it gets its user, the others stay.
 
@@ -72,13 +76,14 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
         target.make(name, draw())
     for user in rules:
         target.make(f"mqtt-{user}", secret_files.new_secret())
-    _complete_passwords(target, tuple(rules))
+    _complete_passwords(target, _PASSWORDS, tuple(rules))
+    _complete_passwords(target, _INGEST_PASSWORDS, (broker_files.INGEST_USER,))
     _complete_acl(target, rules)
 
 
-def _complete_passwords(target: _Folder, users: tuple[str, ...]) -> None:
-    """Add the users that the password file lacks; the entries that it has stay as they are."""
-    path = target.path / _PASSWORDS
+def _complete_passwords(target: _Folder, name: str, users: tuple[str, ...]) -> None:
+    """Add the users that a password file lacks; the entries that it has stay as they are."""
+    path = target.path / name
     present = broker_files.users_in(path.read_text(encoding="utf-8")) if path.exists() else {}
     added = {
         user: broker_files.hashed(
@@ -91,7 +96,7 @@ def _complete_passwords(target: _Folder, users: tuple[str, ...]) -> None:
     if added:
         text = broker_files.password_file({**present, **added})
         secret_files.replace(path, text, mode=target.mode)
-    click.echo(f"{_PASSWORDS}: {len(present)} users kept, {len(added)} added")
+    click.echo(f"{name}: {len(present)} users kept, {len(added)} added")
 
 
 def _complete_acl(target: _Folder, rules: Mapping[str, Sequence[str]]) -> None:

@@ -24,6 +24,7 @@ NAMES = [
     "influxdb-username",
     "mosquitto-acl",
     "mosquitto-passwords",
+    "mosquitto-passwords-ingest",
     "mqtt-demo.gw-1",
     "mqtt-demo.gw-2",
     "mqtt-ingest",
@@ -50,6 +51,8 @@ def test_each_secret_is_made_once_and_never_shown(ingest_yaml: Path) -> None:
     assert contents(ingest_yaml) == made
     assert "influxdb-admin-token: is there, kept" in second.output
     assert "mosquitto-passwords: 3 users kept, 0 added" in second.output
+    assert "mosquitto-passwords-ingest: 1 users kept, 0 added" in second.output
+    assert list(broker_files.users_in(made["mosquitto-passwords-ingest"])) == ["ingest"]
     assert max(len(line) for line in second.output.splitlines()) <= 80
 
 
