@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from ingest.quarantine import Quarantine
 from ingest.safekeeping import Safekeeping
 from ingest.store import open_store
 from ingest.subscriber import Subscription
+from metering import stop_signals
 from metering.local_http import serving
 from metering.park import Park
 
@@ -26,7 +26,7 @@ _THREADS_BESIDES = 4
 
 
 async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
-    """Ingest the parks until SIGTERM or SIGINT.
+    """Ingest the parks until a stop signal comes.
 
     Raises:
         ConfigError: when a secret cannot be read.
@@ -36,8 +36,7 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    stop_signals.call_on_stop(loop, stopping.set)
     # Per park a write and a report may hang on a mute InfluxDB; the disks must not wait for a thread.
     loop.set_default_executor(ThreadPoolExecutor(_THREADS_BESIDES + _THREADS_PER_PARK * len(parks), "work"))
     with ExitStack() as stack:

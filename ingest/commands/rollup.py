@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ingest.config import load_config
 from ingest.rollup.job import Rollup
 from ingest.rollup.service import ParkFolder, Service, load_park, log_cycle
 from ingest.store import Store, open_store
+from metering import stop_signals
 from metering.connection import HttpAddress
 from metering.local_http import Address, serving
 from metering.park import Park
@@ -68,6 +68,7 @@ def _address(written: str) -> Address:
 
 
 def _run_once(store: Store, park: Park) -> None:
+    stop_signals.restore()
     started_s = time.perf_counter()
     cycle = Rollup(store, park).cycle(_now_ms(), is_patient=False)
     log_cycle(park.id, cycle, time.perf_counter() - started_s)
@@ -75,8 +76,7 @@ def _run_once(store: Store, park: Park) -> None:
 
 async def _serve(store: Store, park: Park, folder: ParkFolder, maybe_address: Address | None) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
     service = Service(store, park, folder, clock_ms=_now_ms, dice=random.random)
     _LOGGER.info("park %s: rollup runs", park.id)
     if maybe_address is None:

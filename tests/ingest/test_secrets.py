@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest import broker_files
-from ingest.__main__ import cli
+from ingest.command_line import cli
 from simulators.servers import Mosquitto, maybe_program
 
 NAMES = [
