@@ -64,6 +64,11 @@ class Judge:
         self._registry = registry
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
+    def change_park(self, park: Park) -> None:
+        """Go on by another edition of the park's description; not while a record is judged."""
+        self._registry.change_park(park)
+        self._vocabulary = Vocabulary(park.id, park.quantities)
+
     def judge(self, record: Record) -> Verdict:
         """Judge a data message or a birth."""
         maybe_topic = maybe_parse(record.topic)

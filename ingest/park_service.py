@@ -9,8 +9,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ingest.accounts import Accounts
 from ingest.acks import AckBook
@@ -34,6 +35,7 @@ from metering.park import Park
 from metering.series import raw_database
 
 _LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: Acknowledgements of this time go out together.
 _ACK_EVERY_S = 0.05
@@ -65,6 +67,8 @@ class ParkService:
     def __init__(self, park: Park, subscription: Subscription, around: Surroundings) -> None:
         self._park = park
         self._around = around
+        #: What is wrong with the edited park descriptions; empty = nothing.
+        self.edit_problem = ""
         self._subscriber = Subscriber(subscription, self, clock_ms=around.clock_ms)
         self._events = EventBook()
         self._accounts = Accounts()
@@ -98,10 +102,17 @@ class ParkService:
         self._send_acks()
         await self._subscriber.stop()
 
+    def change_park(self, park: Park) -> None:
+        """Go on by another edition of the park's description."""
+        self._park = park
+        if self._maybe_pipeline is not None:
+            self._maybe_pipeline.change_park(park)
+
     async def _work(self, registry: Registry, stopping: asyncio.Event) -> None:
         pipeline = self._maybe_pipeline = Pipeline(
             self._parts(registry), clock_ms=self._around.clock_ms, dice=self._around.dice
         )
+        pipeline.change_park(self._park)  # edited while the registry was read
         self._subscriber.start()
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(pipeline.run(), name=f"pipeline-{self._park.id}")
@@ -131,21 +142,25 @@ class ParkService:
         database = raw_database(self._park.id)
         while not stopping.is_set():
             try:
-                registry = await asyncio.to_thread(load_registry, self._around.store, self._park)
+                loading = asyncio.to_thread(load_registry, self._around.store, self._park)
+                maybe_registry = await _maybe_until(stopping, loading)
             except StoreError as error:
                 self._note_load_error(error, database)
                 await _wait(stopping, pause_s(attempt, self._around.dice()))
                 attempt += 1
             else:
                 self._maybe_load_error = None
-                await self._adopt_events()
+                if maybe_registry is None:
+                    break
+                await self._adopt_events(stopping)
                 self._events.close("store_denied", database, self._around.clock_ms())
-                return registry
+                return maybe_registry
         return None
 
-    async def _adopt_events(self) -> None:
+    async def _adopt_events(self, stopping: asyncio.Event) -> None:
+        reading = asyncio.to_thread(read_open, self._around.store, self._park.id)
         try:
-            for event in await asyncio.to_thread(read_open, self._around.store, self._park.id):
+            for event in await _maybe_until(stopping, reading) or ():
                 self._events.adopt(event)
         except StoreError as error:
             _LOGGER.warning("%s: events of before are not known: %s", self._park.id, error)
@@ -241,13 +256,27 @@ class ParkService:
     def _problems(self) -> list[str]:
         trouble: Trouble | None = self._writer.maybe_trouble
         maybe_pipeline = self._maybe_pipeline
+        is_loading = maybe_pipeline is None and self._maybe_load_error is None
         found = (
             self._maybe_load_error,
             None if trouble is None else trouble.error,
             None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,
             None if self._is_connected or maybe_pipeline is None else "no connection to the broker",
+            "starting: InfluxDB has not answered yet" if is_loading else None,
+            self.edit_problem or None,
         )
         return [str(one) for one in found if one is not None]
+
+
+async def _maybe_until(stopping: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
+    """Return what work in a thread gives; `None` when told to stop before, without waiting for the thread."""
+    working, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    return None
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:

@@ -34,6 +34,7 @@ from ingest.supervision import judge_safely
 from ingest.validate import RefusedRow, RowReason
 from ingest.writer import ParkWriter, pause_s
 from metering import message
+from metering.park import Park as ParkDescription
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -79,7 +80,12 @@ class Pipeline:
         self._dice = dice
         self._linger_s = linger_s
         self._to_write: asyncio.Queue[list[Kept] | None] = asyncio.Queue(maxsize=1)
+        self._maybe_edited: ParkDescription | None = None
         self.maybe_disk_error: DiskError | None = None
+
+    def change_park(self, park: ParkDescription) -> None:
+        """Judge what comes by another edition of the park's description."""
+        self._maybe_edited = park
 
     def arrived(self, arrival: Arrival, puback: Callable[[Arrival], None]) -> None:
         """Take a data message or a birth from the broker."""
@@ -128,6 +134,9 @@ class Pipeline:
                 return
 
     async def _keep(self, arrivals: Sequence[Arrival]) -> list[Kept]:
+        if self._maybe_edited is not None:  # here, as nobody judges between two batches
+            self._park.judge.change_park(self._maybe_edited)
+            self._maybe_edited = None
         records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
         verdicts = await asyncio.to_thread(self._judge_all, records)
         for verdict in verdicts:

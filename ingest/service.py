@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ingest.config import IngestConfig
 from ingest.health import routes
 from ingest.journal import Journal
+from ingest.park_folder import DescriptionsFolder
 from ingest.park_service import ParkService, Surroundings
 from ingest.quarantine import Quarantine
 from ingest.safekeeping import Safekeeping
 from ingest.store import open_store
 from ingest.subscriber import Subscription
 from metering import stop_signals
+from metering.errors import ConfigError
 from metering.local_http import serving
 from metering.park import Park
 
@@ -23,6 +26,10 @@ _LOGGER = logging.getLogger(__name__)
 _EXPIRE_EVERY_S = 3600.0
 _THREADS_PER_PARK = 3
 _THREADS_BESIDES = 4
+_LOOK_FOR_EDITS_EVERY_S = 2.0
+_NOT_USED = "the edited park description is not used, that of before goes on: {problem}"
+_GONE = "its description is gone from the folder; it goes on by that of before until `run` is started anew"
+_NOT_SERVED = "newly described but not served: {parks}; run `zonewise-ingest init`, then start `run` anew"
 
 
 async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
@@ -48,18 +55,22 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         stack.callback(store.close)
         safekeeping = Safekeeping(journal, quarantine)
         around = Surroundings(store=store, safekeeping=safekeeping, instance=config.instance)
-        services = [ParkService(park, _subscription(config, park.id), around) for park in parks.values()]
-        pages = routes(lambda: [service.health() for service in services])
+        services = {
+            park.id: ParkService(park, _subscription(config, park.id), around) for park in parks.values()
+        }
+        pages = routes(lambda: [service.health() for service in services.values()])
         address = stack.enter_context(serving(config.http, pages))
         _LOGGER.info("instance %s: %s at http://%s", config.instance, ", ".join(parks), address)
         async with asyncio.TaskGroup() as tasks:
             expiring = tasks.create_task(_expire(safekeeping), name="expire")
             running = [
                 tasks.create_task(service.run(stopping), name=f"park-{park}")
-                for park, service in zip(parks, services, strict=True)
+                for park, service in services.items()
             ]
+            following = tasks.create_task(_follow_edits(config.parks, services), name="park-edits")
             await asyncio.gather(*running)
             expiring.cancel()
+            following.cancel()
     _LOGGER.info("stopped")
 
 
@@ -67,6 +78,35 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
     return Subscription(
         broker=config.broker, park=park, instance=config.instance, share_group=config.share_group
     )
+
+
+async def _follow_edits(folder: Path, services: Mapping[str, ParkService]) -> None:
+    """Take edited park descriptions; where they are faulty, say so and go on by those of before."""
+    descriptions = DescriptionsFolder(folder)
+    while True:
+        await asyncio.sleep(_LOOK_FOR_EDITS_EVERY_S)
+        try:
+            maybe_parks = await asyncio.to_thread(descriptions.maybe_edited)
+        except ConfigError as error:
+            _LOGGER.error("the edited park descriptions are not used:\n%s", error)  # noqa: TRY400 - a person's fault, not the program's
+            for service in services.values():
+                service.edit_problem = _NOT_USED.format(problem=error.problems[0])
+        else:
+            if maybe_parks is not None:
+                _take_edits(maybe_parks, services)
+
+
+def _take_edits(parks: Mapping[str, Park], services: Mapping[str, ParkService]) -> None:
+    _LOGGER.info("park descriptions read again: %s", ", ".join(parks))
+    added = ", ".join(sorted(parks.keys() - services.keys()))
+    for park, service in services.items():
+        service.edit_problem = _NOT_SERVED.format(parks=added) if added else ""
+        if park in parks:
+            service.change_park(parks[park])
+        else:
+            service.edit_problem = _GONE
+        if service.edit_problem:
+            _LOGGER.warning("%s: %s", park, service.edit_problem)
 
 
 async def _expire(safekeeping: Safekeeping) -> None:

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ingest.commands.options import config_option
 from ingest.config import load_config
+from ingest.park_folder import ParkFolder, load_one_park
 from ingest.rollup.job import Rollup
-from ingest.rollup.service import ParkFolder, Service, load_park, log_cycle
+from ingest.rollup.service import Service, log_cycle
 from ingest.store import Store, open_store
 from metering import stop_signals
 from metering.connection import HttpAddress
@@ -48,7 +49,7 @@ def command(*, config_path: Path, park_id: str, once: bool, maybe_http: str | No
       zonewise-ingest rollup --config ingest.yaml --park demo --once
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     config = load_config(config_path)
-    park = load_park(config.parks, park_id)
+    park = load_one_park(config.parks, park_id)
     maybe_address = None if maybe_http is None else _address(maybe_http)
     store = open_store(config.store)
     try:

@@ -11,27 +11,27 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import orjson
 
 from ingest.errors import StoreDenied, StoreError
 from ingest.live import LiveFigures
+from ingest.park_folder import ParkFolder
 from ingest.rollup.facts import Counting, read_facts
 from ingest.rollup.job import Cycle, Rollup
 from ingest.store import Store
 from ingest.writer import pause_s
-from metering.config import did_you_mean
-from metering.errors import ConfigError, Problem
+from metering.errors import ConfigError
 from metering.local_http import Page, Routes
 from metering.park import Park
-from metering.park_file import load_parks
 from metering.series import LIVE_MS
 
 _LOGGER = logging.getLogger(__name__)
 
 #: Facts of meters for the live figures are read this often.
 _FACTS_EVERY_MS = 60_000
+#: How long a stop waits for an answer of InfluxDB.
+_LAST_ANSWER_S = 3.0
 
 
 class _Stopped(Exception):
@@ -79,47 +79,6 @@ class Health:
         return Page(lines.encode(), "text/plain; version=0.0.4")
 
 
-class ParkFolder:
-    """The folder of park descriptions, and whether one of them has been edited."""
-
-    def __init__(self, folder: Path, park: str) -> None:
-        self._folder = folder
-        self._park = park
-        self._seen = self._look()
-
-    def _look(self) -> tuple[tuple[str, int, int], ...]:
-        try:
-            found = [(path.name, path.stat()) for path in sorted(self._folder.glob("*.yaml"))]
-        except OSError:  # a file that goes while we look is an edit, too
-            return ()
-        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
-
-    def maybe_edited(self) -> Park | None:
-        """Give the park anew when a file was edited since the last call.
-
-        Raises:
-            ConfigError: when the descriptions are faulty now, or the park is gone.
-        """
-        seen = self._look()
-        if seen == self._seen:
-            return None
-        self._seen = seen
-        return load_park(self._folder, self._park)
-
-
-def load_park(folder: Path, park: str) -> Park:
-    """Read one park of a folder.
-
-    Raises:
-        ConfigError: when the descriptions are faulty, or the park is not among them.
-    """
-    parks = load_parks(folder)
-    if park not in parks:
-        hint = did_you_mean(park, parks)
-        raise ConfigError([Problem(str(folder), 0, 0, f"describes no park {park!r}{hint}")])
-    return parks[park]
-
-
 class Service:
     """The running rollup of one park."""
 
@@ -146,14 +105,18 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(stop), name="stop")
-            tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
-            tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+            watching = tasks.create_task(self._watch(stop), name="stop")
+            slots = tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
+            live = tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+            await asyncio.wait({slots, live})
+            watching.cancel()
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Tell the working thread, too."""
+        """Tell the working threads, too; after a moment, end the requests that they wait for."""
         await stop.wait()
         self._is_stopping.set()
+        await asyncio.sleep(_LAST_ANSWER_S)
+        self._store.close()
 
     def _go_on(self) -> None:
         if self._is_stopping.is_set():

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingest.rollup.service import ParkFolder, Service
+from ingest.park_folder import ParkFolder
+from ingest.rollup.service import Service
 from metering.errors import ConfigError
 from metering.quantities import Medium
 from metering.series import raw_database

@@ -4,19 +4,21 @@ It gives the answers it was told in order, the last one again and again, and kee
 """
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer; `dribble_s` = pause before each byte of it, headers included."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    dribble_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,22 @@ def answering(answers: Sequence[Answer]) -> Iterator[HttpAnswers]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             requests.append(Request(self.command, self.path, dict(self.headers), body))
             answer = answers[min(len(requests), len(answers)) - 1]
+            if answer.dribble_s:
+                self._dribble(answer)
+                return
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+
+        def _dribble(self, answer: Answer) -> None:
+            head = f"HTTP/1.1 {answer.status} Slow\r\nContent-Length: {len(answer.body)}\r\n\r\n"
+            with suppress(OSError):
+                for byte in head.encode() + answer.body:
+                    time.sleep(answer.dribble_s)
+                    self.wfile.write(bytes([byte]))
 
         do_GET = _answer  # noqa: N815 - the base class's names
         do_POST = _answer  # noqa: N815 - likewise
