@@ -201,6 +201,7 @@ class Agent:
             clean_stop=self._outbox.clean_stop,
             accounts=self._outbox.accounts,
             counters=self._counters(),
+            clock=self._clock.source.value,
         )
 
     def _counters(self) -> dict[str, int]:

@@ -22,7 +22,14 @@ from metering.series import EVENT, rollup_database
 #: An open event is written again after this time.
 REPEAT_MS = 15 * 60 * 1000
 #: Nothing else may be a kind: each has a text in every catalogue.
-KINDS = ("foreign_meter", "gateway_offline", "journal_failed", "store_denied", "store_unavailable")
+KINDS = (
+    "clock_doubted",
+    "foreign_meter",
+    "gateway_offline",
+    "journal_failed",
+    "store_denied",
+    "store_unavailable",
+)
 #: Points that wait to be written; the oldest go first, as a later one says the state again.
 _MOST_WAITING = 1000
 

@@ -29,6 +29,9 @@ class ParkHealth:
         is_connected: Whether the subscriptions stand.
         queued_bytes: In the intake.
         withheld: Messages whose PUBACK is withheld.
+        discarded: Messages that were not taken while the clock was in doubt, since the start.
+        rows_ahead: Rows in the quarantine that are judged again when their time has come.
+        rows_judged_again: Rows of that kind that were stored, since the start.
         let_go: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
         bad_statuses: Statuses that could not be read, since the start.
@@ -43,6 +46,9 @@ class ParkHealth:
     queued_bytes: int
     withheld: int
     let_go: int
+    discarded: int
+    rows_ahead: int
+    rows_judged_again: int
     strays: int
     bad_statuses: int
     bodies: int
@@ -78,6 +84,9 @@ def _object(park: ParkHealth) -> dict[str, object]:
         "connected": park.is_connected,
         "queued_bytes": park.queued_bytes,
         "withheld": park.withheld,
+        "discarded": park.discarded,
+        "rows_ahead": park.rows_ahead,
+        "rows_judged_again": park.rows_judged_again,
         "open_events": park.open_events,
         "gateways": {gateway: _account_object(account) for gateway, account in park.accounts.items()},
     }
@@ -109,6 +118,8 @@ _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),
     ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.let_go),
+    ("messages_discarded", "Messages not taken while the clock was in doubt", lambda park: park.discarded),
+    ("rows_judged_again", "Rows stored that had been ahead", lambda park: park.rows_judged_again),
     ("messages_stray", "Messages on topics of no gateway", lambda park: park.strays),
     ("statuses_unreadable", "Statuses that could not be read", lambda park: park.bad_statuses),
 )
@@ -117,6 +128,7 @@ _PARK_GAUGES: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("problems", "Problems that /healthz names", lambda park: len(park.problems)),
     ("events_open", "Open events", lambda park: len(park.open_events)),
     ("intake_bytes", "Bytes in the intake", lambda park: park.queued_bytes),
+    ("rows_ahead", "Rows in the quarantine that wait for their time", lambda park: park.rows_ahead),
     ("pubacks_withheld", "Messages whose PUBACK is withheld", lambda park: park.withheld),
 )
 

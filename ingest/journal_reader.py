@@ -101,7 +101,8 @@ class JournalReader:
         """Return the latest receipt, UTC milliseconds, of all instances; `None` while there is none."""
         newest_first = sorted(self.segments(park), key=attrgetter("day"), reverse=True)
         for _, segments in groupby(newest_first, key=attrgetter("day")):
-            found = [frame.last_ms for one in segments for frame in self.frames(park, one)]
+            last = {one.instance: one for one in sorted(segments)}  # the highest number of each
+            found = [frame.last_ms for one in last.values() for frame in self.frames(park, one)]
             if found:
                 return max(found)
         return None

@@ -8,19 +8,22 @@ drained is unacknowledged, and its gateways send it again.
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ingest.accounts import Accounts
 from ingest.acks import AckBook
+from ingest.ahead import Ahead
+from ingest.clock_rules import ClockGuard
+from ingest.clocks import Clocks
 from ingest.deliveries import Deliveries
 from ingest.errors import StoreDenied, StoreError
 from ingest.events import EventBook, read_open
 from ingest.health import ParkHealth
 from ingest.intake import Intake
 from ingest.judge import Judge
+from ingest.judge_again import JudgeAgain
 from ingest.pipeline import Park as Parts
 from ingest.pipeline import Pipeline
 from ingest.registry import Registry, load_registry
@@ -45,11 +48,6 @@ _FOREIGN_FOR_MS = 15 * 60 * 1000
 DRAIN_S = 10.0
 
 
-def wall_clock_ms() -> int:
-    """Give the time, UTC milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What all parks of a process share."""
@@ -57,8 +55,20 @@ class Surroundings:
     store: Store
     safekeeping: Safekeeping
     instance: str
-    clock_ms: Callable[[], int] = wall_clock_ms
+    clocks: Clocks
+    guard: ClockGuard
     dice: Callable[[], float] = random.random
+
+    def clock_ms(self) -> int:
+        """Return the time, UTC milliseconds since 1970."""
+        return self.clocks.wall_ms()
+
+    def doubts_clock(self) -> bool:
+        """Return whether the clock is in doubt now: looks again where it was just set."""
+        seen = self.clocks.see()
+        if self.guard.has_jumped(seen):
+            self.guard.observe(seen)
+        return self.guard.maybe_doubt is not None
 
 
 class ParkService:
@@ -82,7 +92,12 @@ class ParkService:
             events=self._events,
             clock_ms=around.clock_ms,
             dice=around.dice,
+            since_ms=around.safekeeping.maybe_newest_ms(park.id) or 0,
         )
+        self._ahead = Ahead()
+        self._maybe_again: JudgeAgain | None = None
+        self._is_holding = False
+        self._discarded = 0
         self._maybe_pipeline: Pipeline | None = None
         self._maybe_load_error: StoreError | None = None
         self._is_connected = False
@@ -113,8 +128,10 @@ class ParkService:
             self._parts(registry), clock_ms=self._around.clock_ms, dice=self._around.dice
         )
         pipeline.change_park(self._park)  # edited while the registry was read
+        again = self._maybe_again = self._judge_again(pipeline)
         self._subscriber.start()
         async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(again.run(), name=f"ahead-{self._park.id}")
             working = tasks.create_task(pipeline.run(), name=f"pipeline-{self._park.id}")
             await stopping.wait()
             self._intake.close()
@@ -122,6 +139,33 @@ class ParkService:
             if not working.done():
                 _LOGGER.warning("%s: not everything could be drained; it stays unacknowledged", self._park.id)
             working.cancel()
+            waiting.cancel()
+
+    def _judge_again(self, pipeline: Pipeline) -> JudgeAgain:
+        around = self._around
+        return JudgeAgain(
+            self._park.id,
+            self._ahead,
+            pipeline=pipeline,
+            writer=self._writer,
+            safekeeping=around.safekeeping,
+            maybe_now_ms=lambda: None if around.doubts_clock() else around.clock_ms(),
+        )
+
+    def follow_clock(self) -> None:
+        """Hold while the clock is in doubt, and go on when it is not; to be called after each look at it."""
+        maybe_doubt = self._around.guard.maybe_doubt
+        if maybe_doubt is not None:
+            parameters = {"problem": maybe_doubt}
+            self._events.open("clock_doubted", self._around.instance, parameters, self._around.clock_ms())
+        if (maybe_doubt is not None) is self._is_holding:
+            return
+        self._is_holding = maybe_doubt is not None
+        if self._is_holding:
+            self._subscriber.hold()
+        else:
+            self._events.close("clock_doubted", self._around.instance, self._around.clock_ms())
+            self._subscriber.go_on()
 
     def _parts(self, registry: Registry) -> Parts:
         return Parts(
@@ -134,6 +178,7 @@ class ParkService:
             acks=self._acks,
             deliveries=Deliveries(),
             intake=self._intake,
+            ahead=self._ahead,
         )
 
     async def _load_registry(self, stopping: asyncio.Event) -> Registry | None:
@@ -180,6 +225,10 @@ class ParkService:
         if arrival.topic.kind == "status":
             self._take_status(arrival)
             self._subscriber.puback(arrival)
+        elif self._around.doubts_clock():
+            # Its gateway keeps what is not acknowledged end to end; births are retained.
+            self._discarded += 1
+            self._subscriber.puback(arrival)
         elif self._maybe_pipeline is not None:
             self._maybe_pipeline.arrived(arrival, self._subscriber.puback)
 
@@ -206,6 +255,11 @@ class ParkService:
             self._bad_statuses += 1
             _LOGGER.warning("status of %s says that it is of %s", gateway, told.gateway)
             return
+        if not arrival.retained:  # a retained one is of some time ago
+            seen = self._around.clocks.see()
+            self._around.guard.hear(self._park.id, gateway, clock=told.clock, time_ms=told.time_ms, seen=seen)
+        if self._around.doubts_clock():
+            return  # it would be stored under a wrong time; after the doubt all come again, retained
         self._reports.add(line)
         # Time 0 is the last will's; a clean stop is no event.
         if told.online or told.time_ms:
@@ -221,7 +275,8 @@ class ParkService:
             self._send_acks()
 
     def _send_acks(self) -> None:
-        if not self._acks:
+        # An acknowledgement carries the time, by which gateways without a clock set theirs.
+        if not self._acks or self._around.doubts_clock():
             return
         for gateway, one in self._acks.take(self._around.clock_ms()):
             self._subscriber.publish(topics.ack(self._park.id, gateway), ack.encode(one))
@@ -247,6 +302,9 @@ class ParkService:
             queued_bytes=self._intake.queued_bytes,
             withheld=self._intake.withheld,
             let_go=self._intake.let_go,
+            discarded=self._discarded,
+            rows_ahead=self._ahead.rows,
+            rows_judged_again=0 if self._maybe_again is None else self._maybe_again.rows_stored,
             strays=self._strays,
             bad_statuses=self._bad_statuses,
             bodies=self._writer.bodies,
@@ -258,6 +316,7 @@ class ParkService:
         maybe_pipeline = self._maybe_pipeline
         is_loading = maybe_pipeline is None and self._maybe_load_error is None
         found = (
+            self._around.guard.maybe_doubt,
             self._maybe_load_error,
             None if trouble is None else trouble.error,
             None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from ingest.accounts import Accounts
 from ingest.acks import AckBook, Outcome
+from ingest.ahead import Ahead, maybe_due_ms
 from ingest.deliveries import Deliveries
 from ingest.errors import DiskError
 from ingest.events import EventBook
@@ -62,6 +63,7 @@ class Park:
     acks: AckBook
     deliveries: Deliveries
     intake: Intake
+    ahead: Ahead
 
 
 class Pipeline:
@@ -80,6 +82,7 @@ class Pipeline:
         self._dice = dice
         self._linger_s = linger_s
         self._to_write: asyncio.Queue[list[Kept] | None] = asyncio.Queue(maxsize=1)
+        self._judging = asyncio.Lock()
         self._maybe_edited: ParkDescription | None = None
         self.maybe_disk_error: DiskError | None = None
 
@@ -115,7 +118,7 @@ class Pipeline:
     async def _catch_up(self) -> None:
         """Write what births in the journal say and `meters` does not have, as a replay would."""
         records = await asyncio.to_thread(self._park.safekeeping.last_births, self._park.id)
-        verdicts = await asyncio.to_thread(self._judge_all, records)
+        verdicts = await self.judge(records)
         await self._park.writer.write_points([line for verdict in verdicts for line in verdict.points])
 
     # -- judge and journal --------------------------------------------------------------------------
@@ -134,11 +137,8 @@ class Pipeline:
                 return
 
     async def _keep(self, arrivals: Sequence[Arrival]) -> list[Kept]:
-        if self._maybe_edited is not None:  # here, as nobody judges between two batches
-            self._park.judge.change_park(self._maybe_edited)
-            self._maybe_edited = None
         records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
-        verdicts = await asyncio.to_thread(self._judge_all, records)
+        verdicts = await self.judge(records)
         for verdict in verdicts:
             self._note(verdict)
         places = await self._until_kept(self._park.safekeeping.journal, records)
@@ -146,8 +146,21 @@ class Pipeline:
             Kept(record, verdict, place)
             for record, verdict, place in zip(records, verdicts, places, strict=True)
         ]
-        await self._quarantine([entry for one in kept for entry in verdict_entries(one)])
+        entries = [(one, entry) for one in kept for entry in verdict_entries(one)]
+        await self._quarantine([entry for _, entry in entries])
+        for one, entry in entries:
+            maybe_due = maybe_due_ms(entry, one.record)
+            if maybe_due is not None:
+                self._park.ahead.note(entry, maybe_due)
         return kept
+
+    async def judge(self, records: Sequence[Record]) -> list[Verdict]:
+        """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
+        async with self._judging:
+            if self._maybe_edited is not None:
+                self._park.judge.change_park(self._maybe_edited)
+                self._maybe_edited = None
+            return await asyncio.to_thread(self._judge_all, records)
 
     def _judge_all(self, records: Sequence[Record]) -> list[Verdict]:
         return [judge_safely(self._park.judge, record) for record in records]

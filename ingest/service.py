@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingest.clocks import Clocks, open_guard
 from ingest.config import IngestConfig
 from ingest.health import routes
 from ingest.journal import Journal
@@ -27,13 +28,29 @@ _EXPIRE_EVERY_S = 3600.0
 _THREADS_PER_PARK = 3
 _THREADS_BESIDES = 4
 _LOOK_FOR_EDITS_EVERY_S = 2.0
+_LOOK_AT_CLOCK_EVERY_S = 1.0
+_CLOCK_IS_BELIEVED = "the clock of this machine is believed again; ingest goes on"
 _NOT_USED = "the edited park description is not used, that of before goes on: {problem}"
 _GONE = "its description is gone from the folder; it goes on by that of before until `run` is started anew"
 _NOT_SERVED = "newly described but not served: {parks}; run `zonewise-ingest init`, then start `run` anew"
 
 
-async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
-    """Ingest the parks until a stop signal comes.
+async def serve(
+    config: IngestConfig,
+    parks: Mapping[str, Park],
+    *,
+    clocks: Clocks,
+    believes_clock: bool = False,
+    maybe_stopping: asyncio.Event | None = None,
+) -> None:
+    """Ingest the parks until a stop signal comes, or the event is set.
+
+    Args:
+        config: ingest.yaml.
+        parks: By id.
+        clocks: Those of the machine.
+        believes_clock: Whether a person says that the clock is right now.
+        maybe_stopping: Ends it.
 
     Raises:
         ConfigError: when a secret cannot be read.
@@ -41,7 +58,7 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         JournalError: when the journal cannot be opened.
         IngestError: when the local pages cannot be served at the configured address.
     """
-    stopping = asyncio.Event()
+    stopping = maybe_stopping or asyncio.Event()
     loop = asyncio.get_running_loop()
     stop_signals.call_on_stop(loop, stopping.set)
     # Per park a write and a report may hang on a mute InfluxDB; the disks must not wait for a thread.
@@ -54,7 +71,10 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
         store = open_store(config.store)
         stack.callback(store.close)
         safekeeping = Safekeeping(journal, quarantine)
-        around = Surroundings(store=store, safekeeping=safekeeping, instance=config.instance)
+        guard = open_guard(config, clocks, journal.reader, is_believed=believes_clock)
+        around = Surroundings(
+            store=store, safekeeping=safekeeping, instance=config.instance, clocks=clocks, guard=guard
+        )
         services = {
             park.id: ParkService(park, _subscription(config, park.id), around) for park in parks.values()
         }
@@ -67,10 +87,12 @@ async def serve(config: IngestConfig, parks: Mapping[str, Park]) -> None:
                 tasks.create_task(service.run(stopping), name=f"park-{park}")
                 for park, service in services.items()
             ]
+            watching = tasks.create_task(_watch_clock(around, services), name="clock")
             following = tasks.create_task(_follow_edits(config.parks, services), name="park-edits")
             await asyncio.gather(*running)
             expiring.cancel()
             following.cancel()
+            watching.cancel()
     _LOGGER.info("stopped")
 
 
@@ -78,6 +100,22 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
     return Subscription(
         broker=config.broker, park=park, instance=config.instance, share_group=config.share_group
     )
+
+
+async def _watch_clock(around: Surroundings, services: Mapping[str, ParkService]) -> None:
+    """Look at the clock every second, and tell the parks."""
+    was_doubted = False
+    while True:
+        around.guard.observe(around.clocks.see())
+        maybe_doubt = around.guard.maybe_doubt
+        if (maybe_doubt is not None) is not was_doubted:
+            was_doubted = maybe_doubt is not None
+            _LOGGER.log(
+                logging.ERROR if was_doubted else logging.INFO, "%s", maybe_doubt or _CLOCK_IS_BELIEVED
+            )
+        for service in services.values():
+            service.follow_clock()
+        await asyncio.sleep(_LOOK_AT_CLOCK_EVERY_S)
 
 
 async def _follow_edits(folder: Path, services: Mapping[str, ParkService]) -> None:
