@@ -1,5 +1,6 @@
 """`zonewise-ingest secrets`: passwords and tokens for a new installation."""
 
+import grp
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,13 @@ class _Folder:
     show_default=True,
     help="Mode of the files; wider where containers with other users mount the folder.",
 )
-def command(*, folder: Path, parks: Path, mode: str) -> None:
+@click.option(
+    "--broker-group",
+    "maybe_group",
+    metavar="GROUP",
+    help="Group of the user that Mosquitto runs as (Debian: mosquitto); may read its two files, no others.",
+)
+def command(*, folder: Path, parks: Path, mode: str, maybe_group: str | None) -> None:
     """Fill DIR with passwords and tokens; nothing is ever overwritten.
 
     \b
@@ -64,8 +71,10 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
 
     \b
     Example:
-      zonewise-ingest secrets /etc/zonewise/secrets --parks parks
+      zonewise-ingest secrets /etc/zonewise/secrets --parks parks \\
+        --broker-group mosquitto
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    maybe_group_id = None if maybe_group is None else _group_id(maybe_group)
     rules = broker_files.rules(load_parks(parks).values())
     target = _Folder(folder, int(mode, 8))
     for name, draw in _SINGLE.items():
@@ -74,6 +83,27 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
         target.make(f"mqtt-{user}", secret_files.new_secret())
     _complete_passwords(target, tuple(rules))
     _complete_acl(target, rules)
+    if maybe_group_id is not None:
+        _share(target, maybe_group_id)
+
+
+def _group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise click.BadParameter(
+            f"no group {name!r} on this machine: install Mosquitto first", param_hint="--broker-group"
+        ) from error
+
+
+def _share(target: _Folder, group: int) -> None:
+    try:
+        for name in (_PASSWORDS, _ACL):
+            secret_files.share(target.path / name, group)
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename} cannot be given to the group: {error.strerror}"
+        ) from error
 
 
 def _complete_passwords(target: _Folder, users: tuple[str, ...]) -> None:
