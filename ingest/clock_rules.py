@@ -27,6 +27,7 @@ from ingest.validate import MOST_AHEAD_MS
 MAX_OFF_MS = MOST_AHEAD_MS
 MIN_VOTERS = 3
 VOTE_MS = 10 * 60 * 1000
+_DAY_MS = 24 * 60 * 60 * 1000
 #: What a gateway's status says of a clock that NTP keeps (`metering.status.Status.clock`).
 SYNCHRONISED = "system"
 
@@ -48,6 +49,17 @@ class Seen:
     def offset_ms(self) -> int:
         """Wall clock minus monotonic clock: constant unless somebody sets the wall clock."""
         return self.wall_ms - self.monotonic_ms
+
+
+def latest_time_ms(maybe_receipt_ms: int | None, now_ms: int) -> int:
+    """Return the latest time that a former process is believed to have had, for `ingest.writer.LateBook`.
+
+    A receipt more than a day ahead was written by a clock that was wrong; to call all rows late until then
+    would cost more than it saves.
+    """
+    if maybe_receipt_ms is None or maybe_receipt_ms > now_ms + _DAY_MS:
+        return now_ms
+    return maybe_receipt_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """The clocks that ingest reads: a process has one `Clocks`, tests have one that they move."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from ingest.clock_rules import ClockGuard, Seen
 from ingest.config import ClockSource, IngestConfig
+from ingest.errors import ClockDoubted
 from ingest.journal_reader import JournalReader
 from metering.kernel_clock import KernelClock
 
@@ -45,3 +47,21 @@ def open_guard(
         needs_kernel=config.clock is ClockSource.NTP,
         is_believed=is_believed,
     )
+
+
+def guarded_clock(
+    config: IngestConfig, clocks: Clocks, reader: JournalReader, *, is_believed: bool
+) -> Callable[[], int]:
+    """Return the wall clock, UTC milliseconds, of a process that hears no gateways.
+
+    It raises `ClockDoubted` while it is in doubt.
+    """
+    guard = open_guard(config, clocks, reader, is_believed=is_believed)
+
+    def now_ms() -> int:
+        guard.observe(clocks.see())
+        if guard.maybe_doubt is not None:
+            raise ClockDoubted(guard.maybe_doubt)
+        return clocks.wall_ms()
+
+    return now_ms

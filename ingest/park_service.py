@@ -15,7 +15,7 @@ from typing import TypeVar
 from ingest.accounts import Accounts
 from ingest.acks import AckBook
 from ingest.ahead import Ahead
-from ingest.clock_rules import ClockGuard
+from ingest.clock_rules import ClockGuard, latest_time_ms
 from ingest.clocks import Clocks
 from ingest.deliveries import Deliveries
 from ingest.errors import StoreDenied, StoreError
@@ -92,7 +92,7 @@ class ParkService:
             events=self._events,
             clock_ms=around.clock_ms,
             dice=around.dice,
-            since_ms=around.safekeeping.maybe_newest_ms(park.id) or 0,
+            since_ms=latest_time_ms(around.safekeeping.maybe_newest_ms(park.id), around.clock_ms()),
         )
         self._ahead = Ahead()
         self._maybe_again: JudgeAgain | None = None

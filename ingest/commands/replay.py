@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from ingest.clocks import SystemClocks, open_guard
+from ingest.clock_rules import latest_time_ms
+from ingest.clocks import SystemClocks, guarded_clock
 from ingest.commands.options import believe_clock_option, config_option, park_option
 from ingest.config import IngestConfig, load_config
-from ingest.errors import ClockDoubted
 from ingest.journal_reader import JournalReader
 from ingest.judge import Judge
 from ingest.quarantine import Quarantine, unresolved
@@ -57,7 +57,7 @@ def _site(config_path: Path, maybe_park: str | None, *, believes_clock: bool) ->
     if maybe_park is not None and maybe_park not in parks:
         raise click.BadParameter(f"no park {maybe_park!r}; there is {', '.join(parks)}", param_hint="--park")
     reader = JournalReader(config.journal_folder)
-    now = _guarded_clock(config, reader, believes_clock=believes_clock)
+    now = guarded_clock(config, SystemClocks(), reader, is_believed=believes_clock)
     now()
     store = open_store(config.store)
     try:
@@ -65,20 +65,6 @@ def _site(config_path: Path, maybe_park: str | None, *, believes_clock: bool) ->
         yield _Site(config, chosen, store, reader, now)
     finally:
         store.close()
-
-
-def _guarded_clock(config: IngestConfig, reader: JournalReader, *, believes_clock: bool) -> Now:
-    """Return a clock that ends the replay while it is in doubt."""
-    clocks = SystemClocks()
-    guard = open_guard(config, clocks, reader, is_believed=believes_clock)
-
-    def now() -> int:
-        guard.observe(clocks.see())
-        if guard.maybe_doubt is not None:
-            raise ClockDoubted(guard.maybe_doubt)
-        return clocks.wall_ms()
-
-    return now
 
 
 @click.command()
@@ -129,7 +115,7 @@ async def _replay_park(site: _Site, park: Park, first: date | None, last: date |
 
 
 def _writer(site: _Site, park: Park) -> ParkWriter:
-    since_ms = site.reader.maybe_newest_ms(park.id) or 0
+    since_ms = latest_time_ms(site.reader.maybe_newest_ms(park.id), site.now())
     return replay_writer(site.store, park.id, site.config.instance, now=site.now, since_ms=since_ms)
 
 

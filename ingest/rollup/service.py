@@ -1,8 +1,9 @@
 """Runs a park's rollup: a cycle and the live figures at each whole 10 s, and a watch over the park's file.
 
 Nothing that the store does ends the process. While it is away, the work is tried again after growing pauses;
-a database that is missing or refused is an alarm for a person and is tried again as well. A park description
-that becomes faulty is reported, and the last good one goes on.
+a database that is missing or refused is an alarm for a person and is tried again as well. While the clock is
+in doubt, nothing is written: live figures would replace those of another time. A park description that becomes
+faulty is reported, and the last good one goes on.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from ingest.errors import StoreDenied, StoreError
+from ingest.errors import ClockDoubted, StoreDenied, StoreError
 from ingest.live import LiveFigures
 from ingest.park_folder import ParkFolder
 from ingest.rollup.facts import Counting, read_facts
@@ -130,17 +131,23 @@ class Service:
                 await asyncio.to_thread(step, self._clock_ms())
             except _Stopped:
                 return
-            except StoreError as error:
+            except (StoreError, ClockDoubted) as error:
                 self._note(what, error)
                 wait_s = pause_s(attempt, self._dice())
                 attempt += 1
             else:
                 self._note_success(what)
                 attempt = 0
-                wait_s = (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+                wait_s = self._next_in_s()
             await _wait(stop, wait_s)
 
-    def _note(self, what: str, error: StoreError) -> None:
+    def _next_in_s(self) -> float:
+        try:
+            return (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+        except ClockDoubted:  # the next step says so
+            return 0.0
+
+    def _note(self, what: str, error: StoreError | ClockDoubted) -> None:
         if what not in self.health.troubles:
             level = logging.ERROR if isinstance(error, StoreDenied) else logging.WARNING
             hint = "; run `zonewise-ingest init`, or check the rights" if level == logging.ERROR else ""

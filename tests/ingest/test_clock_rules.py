@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.clock_rules import MAX_OFF_MS, VOTE_MS, ClockGuard, Seen
+from ingest.clock_rules import MAX_OFF_MS, VOTE_MS, ClockGuard, Seen, latest_time_ms
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -133,3 +133,10 @@ def test_a_large_step_is_noticed_between_two_looks() -> None:
     guard = ClockGuard(seen(0))
     assert not guard.has_jumped(seen(500))
     assert guard.has_jumped(seen(500, ahead_ms=-HOUR))
+
+
+def test_a_receipt_far_ahead_is_no_time_that_anybody_had() -> None:
+    assert latest_time_ms(None, NOON_MS) == NOON_MS
+    assert latest_time_ms(NOON_MS - HOUR, NOON_MS) == NOON_MS - HOUR
+    assert latest_time_ms(NOON_MS + 24 * HOUR, NOON_MS) == NOON_MS + 24 * HOUR
+    assert latest_time_ms(NOON_MS + 24 * HOUR + 1, NOON_MS) == NOON_MS
