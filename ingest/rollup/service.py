@@ -2,8 +2,8 @@
 
 Nothing that the store does ends the process. While it is away, the work is tried again after growing pauses;
 a database that is missing or refused is an alarm for a person and is tried again as well. While the clock is
-in doubt, nothing is written: live figures would replace those of another time. A park description that becomes
-faulty is reported, and the last good one goes on.
+in doubt, nothing is written: live figures would replace those of another time. A park description that is
+edited wrongly is reported, and the last good one goes on.
 """
 
 import asyncio
