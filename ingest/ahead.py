@@ -2,8 +2,8 @@
 
 A row of a gateway whose clock is ahead, or that came while ingest's own clock was behind, is set aside as
 *absurd time*. It is judged again by itself as soon as it is no longer ahead: time has passed, or the clock
-was set forward. Memory is bounded: what does not fit stays in the quarantine for the next start, or for
-`zonewise-ingest quarantine replay`.
+was set forward. Memory is bounded: what does not fit stays in the quarantine, and is recalled from there when
+the others are done (`ingest.judge_again`).
 """
 
 import heapq
@@ -21,7 +21,12 @@ MAX_ENTRIES = 10_000
 
 
 class Ahead:
-    """Entries of a park's quarantine, by when they are to be judged again."""
+    """Entries of a park's quarantine, by when they are to be judged again.
+
+    Attributes:
+        rows: Of the entries that are kept.
+        left_out: Entries for which there was no room since the last recall.
+    """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._max_entries = max_entries
@@ -46,6 +51,11 @@ class Ahead:
             heapq.heapify(self._waiting)
             self._forget(last[2])
             self.left_out += 1
+
+    @property
+    def must_recall(self) -> bool:
+        """Whether entries were left out, and there is room for them now."""
+        return bool(self.left_out) and not self._waiting
 
     def maybe_take(self, now_ms: int) -> Entry | None:
         """Return an entry whose time has come, and forget it."""

@@ -59,13 +59,21 @@ class JudgeAgain:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        for entry in await self._recalled():
-            await self._note(entry, after_ms=0)
+        await self._recall()
         while True:
             await self._judge_due()
+            if self._ahead.must_recall:
+                await self._recall()
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _recalled(self) -> Sequence[Entry]:
+    async def _recall(self) -> None:
+        self._ahead.left_out = 0
+        for entry in await self._unresolved():
+            await self._note(entry, after_ms=0)
+        if self._ahead.left_out:
+            _LOGGER.warning("%s: more rows are ahead than are kept in memory; the others follow", self._park)
+
+    async def _unresolved(self) -> Sequence[Entry]:
         reason = str(RowReason.ABSURD_TIME)
         try:
             return await asyncio.to_thread(self._safekeeping.unresolved, self._park, reason)

@@ -154,17 +154,17 @@ class ParkService:
 
     def follow_clock(self) -> None:
         """Hold while the clock is in doubt, and go on when it is not; to be called after each look at it."""
-        maybe_doubt = self._around.guard.maybe_doubt
+        maybe_doubt, now_ms = self._around.guard.maybe_doubt, self._around.clock_ms()
         if maybe_doubt is not None:
-            parameters = {"problem": maybe_doubt}
-            self._events.open("clock_doubted", self._around.instance, parameters, self._around.clock_ms())
+            self._events.open("clock_doubted", self._around.instance, {"problem": maybe_doubt}, now_ms)
+        else:  # also one that a former process has left open
+            self._events.close("clock_doubted", self._around.instance, now_ms)
         if (maybe_doubt is not None) is self._is_holding:
             return
         self._is_holding = maybe_doubt is not None
         if self._is_holding:
             self._subscriber.hold()
         else:
-            self._events.close("clock_doubted", self._around.instance, self._around.clock_ms())
             self._subscriber.go_on()
 
     def _parts(self, registry: Registry) -> Parts:
