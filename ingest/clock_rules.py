@@ -10,11 +10,11 @@ Evidence of its own:
 - The kernel, where it must say that somebody keeps the clock (`clock: ntp`), once since the start.
 
 The word of others: gateways whose own clock is kept by NTP (never those that take ingest's time). At least
-`MIN_VOTERS` heard within `VOTE_MS`, over all parks: if over half of them differ by more than `MAX_OFF_MS`,
-the clock is wrong, whatever else speaks for it.
+`MIN_VOTERS` whose status came within `VOTE_MS`, over all parks: if over half of them differ by more than
+`MAX_OFF_MS`, the clock is wrong, whatever else speaks for it.
 
 A doubt ends by itself: when the clock is set forward again, when the kernel says that it is kept, or when
-over half of the gateways heard agree with it. (Two clocks that know nothing of each other agree only where
+over half of these gateways agree with it. (Two clocks that know nothing of each other agree only where
 both are right, so one gateway is enough here, and no single one can stop a park.) A clock that was ahead and
 is set right by hand, where no NTP speaks for it, needs a person: `run --believe-clock`.
 """
@@ -64,7 +64,7 @@ def latest_time_ms(maybe_receipt_ms: int | None, now_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Vote:
-    """A gateway's time, as an offset to our monotonic clock, and when it was heard."""
+    """A gateway's time, as an offset to our monotonic clock, and when its status came."""
 
     offset_ms: int
     monotonic_ms: int
@@ -98,7 +98,7 @@ class ClockGuard:
         self.maybe_doubt: str | None = None
         self.observe(first)
 
-    def hear(self, park: str, gateway: str, *, clock: str, time_ms: int, seen: Seen) -> None:
+    def take_vote(self, park: str, gateway: str, *, clock: str, time_ms: int, seen: Seen) -> None:
         """Take what a gateway's status says of its clock at this instant; not a retained one."""
         if clock == SYNCHRONISED:
             self._votes[park, gateway] = _Vote(time_ms - seen.monotonic_ms, seen.monotonic_ms)

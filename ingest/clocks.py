@@ -52,7 +52,7 @@ def open_guard(
 def guarded_clock(
     config: IngestConfig, clocks: Clocks, reader: JournalReader, *, is_believed: bool
 ) -> Callable[[], int]:
-    """Return the wall clock, UTC milliseconds, of a process that hears no gateways.
+    """Return the wall clock, UTC milliseconds, of a process that receives no statuses of gateways.
 
     It raises `ClockDoubted` while it is in doubt.
     """

@@ -257,7 +257,9 @@ class ParkService:
             return
         if not arrival.retained:  # a retained one is of some time ago
             seen = self._around.clocks.see()
-            self._around.guard.hear(self._park.id, gateway, clock=told.clock, time_ms=told.time_ms, seen=seen)
+            self._around.guard.take_vote(
+                self._park.id, gateway, clock=told.clock, time_ms=told.time_ms, seen=seen
+            )
         if self._around.doubts_clock():
             return  # it would be stored under a wrong time; after the doubt all come again, retained
         self._reports.add(line)

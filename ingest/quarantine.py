@@ -135,7 +135,7 @@ class Quarantine:
 
 
 def unresolved(entries: Iterable[Entry]) -> list[Entry]:
-    """Give what is still set aside: entries without the rows that a later entry has settled."""
+    """Return what is still set aside: entries without the rows that a later entry has settled."""
     entries = list(entries)
     settled_wholly: set[tuple[Place, str]] = set()
     settled_rows: dict[tuple[Place, str], set[int]] = defaultdict(set)

@@ -76,7 +76,7 @@ class Figures:
 
 
 def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms: int) -> ParkWriter:
-    """Give a writer for a replay; `since_ms` as in `ParkWriter`."""
+    """Return a writer for a replay; `since_ms` as in `ParkWriter`."""
     return ParkWriter(
         store,
         park,

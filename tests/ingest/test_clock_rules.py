@@ -10,19 +10,19 @@ NOON_MS = 1_790_078_400_000
 
 
 def seen(after_ms: int, *, ahead_ms: int = 0, is_synchronised: bool = False) -> Seen:
-    """Give the clocks some time after noon; `ahead_ms` = by how much the wall clock is wrong."""
+    """Return the clocks some time after noon; `ahead_ms` = by how much the wall clock is wrong."""
     return Seen(5000 + after_ms, NOON_MS + after_ms + ahead_ms, is_synchronised)
 
 
-def hear(guard: ClockGuard, gateways: int, at: Seen, *, off_ms: int = 0, clock: str = "system") -> None:
-    """Let gateways tell the real time (`off_ms`: a wrong one), as our monotonic clock shows it."""
+def vote(guard: ClockGuard, gateways: int, at: Seen, *, off_ms: int = 0, clock: str = "system") -> None:
+    """Take the real time from statuses of gateways (`off_ms`: a wrong one), as our monotonic clock shows it."""
     for number in range(gateways):
         time_ms = NOON_MS + at.monotonic_ms - 5000 + off_ms
-        guard.hear("demo", f"{clock}-{off_ms}-{number}", clock=clock, time_ms=time_ms, seen=at)
+        guard.take_vote("demo", f"{clock}-{off_ms}-{number}", clock=clock, time_ms=time_ms, seen=at)
 
 
 def doubt(guard: ClockGuard, at: Seen) -> str:
-    """Look at the clocks and give the doubt, empty = none."""
+    """Look at the clocks and return the doubt, empty = none."""
     guard.observe(at)
     return guard.maybe_doubt or ""
 
@@ -94,8 +94,8 @@ def test_over_half_of_three_gateways_that_ntp_keeps_doubt_the_clock(
 ) -> None:
     wrong = seen(0, ahead_ms=ahead_ms)
     guard = ClockGuard(wrong)
-    hear(guard, right, wrong)
-    hear(guard, others, wrong, off_ms=ahead_ms)
+    vote(guard, right, wrong)
+    vote(guard, others, wrong, off_ms=ahead_ms)
     assert bool(doubt(guard, wrong)) is is_doubted
 
 
@@ -103,28 +103,28 @@ def test_over_half_of_three_gateways_that_ntp_keeps_doubt_the_clock(
 def test_gateways_without_a_synchronised_clock_of_their_own_have_no_vote(clock: str) -> None:
     wrong = seen(0, ahead_ms=-HOUR)
     guard = ClockGuard(wrong)
-    hear(guard, 10, wrong, clock=clock)
+    vote(guard, 10, wrong, clock=clock)
     assert doubt(guard, wrong) == ""
 
 
 def test_a_vote_lasts_ten_minutes_and_follows_our_own_steps() -> None:
     guard = ClockGuard(seen(0, ahead_ms=-HOUR))
-    hear(guard, 3, seen(0, ahead_ms=-HOUR))
+    vote(guard, 3, seen(0, ahead_ms=-HOUR))
     text = doubt(guard, seen(1000, ahead_ms=-HOUR))
     assert "60 min behind that of the gateways (3 of 3" in text
-    # Set right, nothing new heard: what was heard agrees now.
+    # Set right, no new status: those of before agree now.
     assert doubt(guard, seen(2000)) == ""
     assert doubt(guard, seen(3000, ahead_ms=-HOUR)) != ""
-    # When nobody was heard for ten minutes, the clock's own step back is left.
+    # When no status came for ten minutes, the clock's own step back is left.
     assert "behind what it was" in doubt(guard, seen(VOTE_MS + 1, ahead_ms=-HOUR))
 
 
 def test_a_gateway_that_agrees_ends_a_doubt_and_one_that_does_not_does_not() -> None:
     guard = ClockGuard(seen(0, ahead_ms=HOUR))
     assert doubt(guard, seen(1000)) != ""
-    hear(guard, 1, seen(1000), off_ms=HOUR)
+    vote(guard, 1, seen(1000), off_ms=HOUR)
     assert doubt(guard, seen(2000)) != ""
-    hear(guard, 2, seen(2000))
+    vote(guard, 2, seen(2000))
     assert doubt(guard, seen(3000)) == ""
     assert doubt(guard, seen(20 * HOUR)) == ""
 

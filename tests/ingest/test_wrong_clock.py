@@ -25,7 +25,7 @@ CONFIG = "ingest.yaml"
 
 
 def prepared(park: Chain) -> int:
-    """Write the configuration and create the databases; gives the port of the local pages."""
+    """Write the configuration and create the databases; return the port of the local pages."""
     port = free_port()
     park.write_park({f"m-{n}": {"medium": "electricity", "place": "z1"} for n in (1, 2)})
     park.write_ingest(http=f"127.0.0.1:{port}")

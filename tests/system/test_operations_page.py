@@ -105,14 +105,14 @@ openssl verify -x509_strict -CAfile ca.pem broker.pem
 
 
 def blocks(step: int) -> list[str]:
-    """Give the blocks of a step, without their indentation."""
+    """Return the blocks of a step, without their indentation."""
     (text,) = re.findall(rf"^{step}\. (.*?)(?=^\d+\. |^## )", PAGE, re.DOTALL | re.MULTILINE)
     found = re.findall(r"^   ```(?:yaml)?\n(.*?)^   ```", text, re.DOTALL | re.MULTILINE)
     return [re.sub(r"^   ", "", block, flags=re.MULTILINE) for block in found]
 
 
 def script(folder: Path) -> str:
-    """Give the page as one script of the shell."""
+    """Return the page as one script of the shell."""
     (secrets,) = blocks(2)
     (ingest_yaml,) = blocks(4)
     (init,), (services,) = blocks(6), blocks(7)

@@ -70,7 +70,7 @@ def start(program: str, folder: Path, *, blocked: bool) -> subprocess.Popen[str]
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for the end; gives exit code and output."""
+    """Wait for the end and return exit code and output."""
     try:
         told, _ = process.communicate(timeout=60)
     finally:
@@ -89,7 +89,7 @@ def test_a_stop_at_any_moment_of_a_start_is_clean(folder: Path, program: str, de
 
 
 def catches_sigterm(pid: int) -> bool:
-    """Tell whether a process has a handler for SIGTERM (proc(5), SigCgt)."""
+    """Return whether a process has a handler for SIGTERM (proc(5), SigCgt)."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     (mask,) = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
     return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
