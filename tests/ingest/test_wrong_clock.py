@@ -222,3 +222,16 @@ async def test_a_replay_whose_clock_is_behind_the_journal_is_refused(tmp_path: P
         with pytest.raises(AssertionError, match="behind the newest message in the journal"):
             park.run("zonewise-ingest", "journal", "replay")
         assert "1 rows" in park.run("zonewise-ingest", "journal", "replay", "--believe-clock")
+
+
+async def test_where_ntp_must_keep_the_clock_nothing_is_stored_before(tmp_path: Path) -> None:
+    clocks = SetClocks()
+    with chain(tmp_path) as park, gateway(park.broker.port) as gw:
+        port = prepared(park)
+        park.write_ingest(http=f"127.0.0.1:{port}", clock="ntp")
+        async with ingest(park, clocks):
+            await until("it says so", lambda: "no NTP keeps the clock" in page(port, "/healthz")[1])
+            clocks.is_synchronised = True
+            await until("ingest is online", lambda: gw.online[-1:] == [True])
+            await send(gw, 1)
+            assert (await acknowledged(gw, 1))["rows_stored"] == 1
