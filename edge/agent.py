@@ -12,7 +12,6 @@ import contextlib
 import logging
 import random
 import secrets
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from edge.polled import Polled
 from edge.service import notify
 from edge.uplink import Identity, Uplink, Voice
 from edge.window import DeliveryWindow
+from metering import stop_signals
 from metering.birth import Birth, MeterFacts
 from metering.status import COUNTERS, EpochAccount, Status
 
@@ -216,6 +216,7 @@ class Agent:
             clean_stop=self._outbox.clean_stop,
             accounts=self._outbox.accounts,
             counters=self._counters(),
+            clock=self._clock.source.value,
         )
 
     def _counters(self) -> dict[str, int]:
@@ -265,8 +266,7 @@ async def agent(
 def stop_on_signals() -> asyncio.Event:
     """Give an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
     return stop
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -24,6 +24,13 @@ class Flavour(IntEnum):
     ONE = 1
     TWO = 2
     THREE = 3
+
+
+class ClockSource(StrEnum):
+    """Whether the kernel must say that the clock is right."""
+
+    NTP = "ntp"
+    TRUSTED = "trusted"
 
 
 class StoreConfig(Model):
@@ -118,6 +125,10 @@ class IngestConfig(Model):
     data: Path = Field(description="Folder of journal and quarantine")
     journal: JournalConfig = JournalConfig()
     quarantine: QuarantineConfig = QuarantineConfig()
+    clock: ClockSource = Field(
+        default=ClockSource.TRUSTED,
+        description="ntp: nothing is stored before the kernel says that NTP keeps the clock",
+    )
     share_group: Annotated[str, Field(pattern=INSTANCE_PATTERN)] | None = Field(
         default=None, description="Instances with the same one take turns with the data of their parks"
     )

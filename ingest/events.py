@@ -24,6 +24,7 @@ REPEAT_MS = 15 * 60 * 1000
 #: What `run` tells of.
 RUN_KINDS = (
     "birth_refused",
+    "clock_doubted",
     "foreign_meter",
     "gateway_offline",
     "journal_failed",

@@ -29,6 +29,9 @@ class ParkHealth:
         is_connected: Whether the subscriptions stand.
         queued_bytes: In the intake.
         withheld: Messages whose PUBACK is withheld.
+        not_taken: Messages that were not taken while the clock was in doubt, since the start.
+        rows_ahead: Rows in the quarantine that are judged again when their time has come.
+        rows_judged_again: Rows of that kind that were stored, since the start.
         let_go: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
         unreadable_statuses: Statuses that could not be read, since the start, by gateway.
@@ -44,6 +47,9 @@ class ParkHealth:
     queued_bytes: int
     withheld: int
     let_go: int
+    not_taken: int
+    rows_ahead: int
+    rows_judged_again: int
     strays: int
     unreadable_statuses: Mapping[str, int]
     failures: int
@@ -83,6 +89,9 @@ def _object(park: ParkHealth) -> dict[str, object]:
         "strays": park.strays,
         "unreadable_statuses": park.unreadable_statuses,
         "failures": park.failures,
+        "not_taken": park.not_taken,
+        "rows_ahead": park.rows_ahead,
+        "rows_judged_again": park.rows_judged_again,
         "open_events": park.open_events,
         "gateways": {gateway: _account_object(account) for gateway, account in park.accounts.items()},
     }
@@ -132,6 +141,8 @@ _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),
     ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.let_go),
+    ("messages_not_taken", "Messages not taken while the clock was in doubt", lambda park: park.not_taken),
+    ("rows_judged_again", "Rows stored that had been ahead", lambda park: park.rows_judged_again),
     ("messages_stray", "Messages on topics of no gateway", lambda park: park.strays),
     ("statuses_unreadable", "Statuses that could not be read", _statuses),
     ("failures", "Messages and events that could not be handled", lambda park: park.failures),
@@ -141,6 +152,7 @@ _PARK_GAUGES: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("problems", "Problems that /healthz names", lambda park: len(park.problems)),
     ("events_open", "Open events", lambda park: len(park.open_events)),
     ("intake_bytes", "Bytes in the intake", lambda park: park.queued_bytes),
+    ("rows_ahead", "Rows in the quarantine that wait for their time", lambda park: park.rows_ahead),
     ("pubacks_withheld", "Messages whose PUBACK is withheld", lambda park: park.withheld),
 )
 

@@ -4,8 +4,8 @@ Contract:
 - Every message gets a `Verdict`, whatever its bytes; rows stored + rows refused = rows received.
 - A message as a whole is refused with a reason of `metering.message.REASONS` or one of those below; a row
   with a `RowReason`.
-- Replay of a record gives the same verdict as its receipt, given the same registry: the instant of receipt is
-  the record's, the clock is not asked.
+- A record is judged by its own receipt time; the clock is not asked. Who judges it again, later, passes it
+  with the time of then in place of the receipt (`ingest.replay`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,6 +67,11 @@ class Judge:
     def __init__(self, park: Park, registry: Registry) -> None:
         self._park = park.id
         self._registry = registry
+        self._vocabulary = Vocabulary(park.id, park.quantities)
+
+    def change_park(self, park: Park) -> None:
+        """Go on by another edition of the park's description; not while a record is judged."""
+        self._registry.change_park(park)
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
     def judge(self, record: Record) -> Verdict:

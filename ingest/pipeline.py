@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from ingest.accounts import Accounts
 from ingest.acks import AckBook, Outcome
+from ingest.ahead import Ahead, maybe_due_ms
 from ingest.deliveries import Deliveries
 from ingest.errors import DiskError
 from ingest.events import EventBook, event_text
@@ -40,6 +41,7 @@ from ingest.validate import RefusedRow, RowReason
 from ingest.writer import ParkWriter, pause_s
 from metering import message
 from metering.message import MessageId
+from metering.park import Park as ParkDescription
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Park:
     deliveries: Deliveries
     shares: Shares
     intake: Intake
+    ahead: Ahead
 
 
 class Pipeline:
@@ -86,7 +89,13 @@ class Pipeline:
         self._dice = dice
         self._linger_s = linger_s
         self._to_write: asyncio.Queue[list[Kept] | None] = asyncio.Queue(maxsize=1)
+        self._judging = asyncio.Lock()
+        self._maybe_edited: ParkDescription | None = None
         self.maybe_disk_error: DiskError | None = None
+
+    def change_park(self, park: ParkDescription) -> None:
+        """Judge what comes by another edition of the park's description."""
+        self._maybe_edited = park
 
     def arrived(self, arrival: Arrival, puback: Callable[[Arrival], None]) -> None:
         """Take a data message or a birth from the broker."""
@@ -136,7 +145,7 @@ class Pipeline:
     async def _catch_up(self) -> None:
         """Write what births in the journal say and `meters` does not have, as a replay would."""
         records = await asyncio.to_thread(self._park.safekeeping.last_births, self._park.id)
-        verdicts = await asyncio.to_thread(self._judge_all, records)
+        verdicts = await self.judge(records)
         await self._park.writer.write_points([line for verdict in verdicts for line in verdict.points])
 
     # -- judge and journal --------------------------------------------------------------------------
@@ -156,7 +165,7 @@ class Pipeline:
 
     async def _keep(self, arrivals: Sequence[Arrival]) -> list[Kept]:
         records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
-        verdicts = await asyncio.to_thread(self._judge_all, records)
+        verdicts = await self.judge(records)
         judged = await self._within_quotas(list(zip(records, verdicts, strict=True)))
         if not judged:
             return []
@@ -166,7 +175,12 @@ class Pipeline:
                 self._note_birth(verdict)
         places = await self._until_kept(self._park.safekeeping.journal, [record for record, _ in judged])
         kept = [Kept(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)]
-        await self._quarantine([entry for one in kept for entry in verdict_entries(one)])
+        entries = [(one, entry) for one in kept for entry in verdict_entries(one)]
+        await self._quarantine([entry for _, entry in entries])
+        for one, entry in entries:
+            maybe_due = maybe_due_ms(entry, one.record)
+            if maybe_due is not None:
+                self._park.ahead.note(entry, maybe_due)
         return kept
 
     async def _within_quotas(self, judged: list[tuple[Record, Verdict]]) -> list[tuple[Record, Verdict]]:
@@ -199,6 +213,14 @@ class Pipeline:
         maybe_tag = message.maybe_tag(record.properties)
         if maybe_tag is not None:
             park.deliveries.give_up(gateway, maybe_tag.id)
+
+    async def judge(self, records: Sequence[Record]) -> list[Verdict]:
+        """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
+        async with self._judging:
+            if self._maybe_edited is not None:
+                self._park.judge.change_park(self._maybe_edited)
+                self._maybe_edited = None
+            return await asyncio.to_thread(self._judge_all, records)
 
     def _judge_all(self, records: Sequence[Record]) -> list[Verdict]:
         return [judge_safely(self._park.judge, record) for record in records]

@@ -14,7 +14,7 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -43,6 +43,10 @@ class Limits:
 
     keep_days: int = 365
     gateway_day_bytes: int = 100_000_000
+
+
+#: Reason of an entry that says that others, at the same place, are settled.
+RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,32 @@ class Quarantine:
         for entry in self.read(park, since_ms=since_ms):
             counts[entry.reason] += entry.row_count
         return counts
+
+
+def unresolved(entries: Iterable[Entry]) -> list[Entry]:
+    """Return what is still set aside: entries without the rows that a later entry has settled."""
+    entries = list(entries)
+    settled_wholly: set[tuple[Place, str]] = set()
+    settled_rows: dict[tuple[Place, str], set[int]] = defaultdict(set)
+    for entry in entries:
+        if entry.reason == RESOLVED and entry.rows is None:
+            settled_wholly.add((entry.place, entry.detail))
+        elif entry.reason == RESOLVED and entry.rows is not None:
+            settled_rows[entry.place, entry.detail].update(entry.rows)
+    left = (
+        without(entry, settled_rows[entry.place, entry.reason])
+        for entry in entries
+        if entry.reason != RESOLVED and (entry.place, entry.reason) not in settled_wholly
+    )
+    return [entry for entry in left if entry.rows != ()]
+
+
+def without(entry: Entry, settled: Collection[int]) -> Entry:
+    """Return an entry without the rows that are settled."""
+    if entry.rows is None:
+        return entry
+    rows = tuple(row for row in entry.rows if row not in settled)
+    return replace(entry, rows=rows, row_count=len(rows))
 
 
 def _day(time_ms: int) -> date:

@@ -101,6 +101,13 @@ class Registry:
         if one.meter not in self._park.meters:
             self._unknown[one.gateway].add(one.meter)
 
+    def change_park(self, park: Park) -> None:
+        """Go on by another edition of the park's description."""
+        self._park = park
+        self._spans.clear()
+        for unknown in self._unknown.values():
+            unknown.difference_update(park.meters)
+
     def maybe_refusal(
         self, gateway: str, meter: str, taken_at_ms: int, medium: str | None = None
     ) -> RowReason | None:

@@ -31,16 +31,17 @@ class StatusBook:
         """Statuses that could not be read since the start, by gateway."""
         return dict(self._unreadable)
 
-    def note(self, arrival: Arrival) -> None:
-        """Read a status."""
+    def note(self, arrival: Arrival) -> Status | None:
+        """Read a status; `None` = it cannot be read, which is counted."""
         gateway = arrival.topic.gateway
         try:
             told = _decode(arrival.body, gateway)
         except MalformedMessage as error:
             self.refuse(gateway, error)
-        else:
-            self._complained.discard(gateway)
-            self._newest[gateway] = told, arrival.received_at_ms
+            return None
+        self._complained.discard(gateway)
+        self._newest[gateway] = told, arrival.received_at_ms
+        return told
 
     def refuse(self, gateway: str, error: Exception) -> None:
         """Count a status that cannot be used."""

@@ -60,6 +60,8 @@ class Status:
         online: False in the last will and at a clean stop.
         clean_stop: Whether the previous run of the process ended cleanly; `None` = first run or unknown.
         counters: Totals since the process started, but for `GAUGES`.
+        clock: Where the gateway has its time from: `system` (kept by NTP), `trusted`, `ingest` or `none`;
+            empty where it does not say.
     """
 
     gateway: str
@@ -70,11 +72,15 @@ class Status:
     clean_stop: bool | None = None
     accounts: tuple[EpochAccount, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
+    clock: str = ""
 
     def __post_init__(self) -> None:
         if not is_gateway_id(self.gateway) or not is_epoch(self.epoch):
             raise ValueError(f"status of {self.gateway!r}, epoch {self.epoch!r}: not ids")
 
+
+#: State of an ingest instance that takes nothing until its clock is right.
+HOLDING = "holding"
 
 #: Numbers that every status carries, 0 where nothing happened, so that dashboards always have a series.
 COUNTERS = (
@@ -115,6 +121,7 @@ def encode(status: Status) -> bytes:
             "clean_stop": status.clean_stop,
             "accounts": [asdict(account) for account in status.accounts],
             "counters": dict(status.counters),
+            "clock": status.clock,
         }
     )
 
@@ -137,6 +144,7 @@ def decode(body: bytes) -> Status:
             clean_stop=None if parsed["clean_stop"] is None else flag(parsed["clean_stop"]),
             accounts=tuple(_parse_account(account) for account in parsed["accounts"]),
             counters={name: whole(count) for name, count in parsed["counters"].items()},
+            clock=text(parsed.get("clock", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"status: {error}") from error
@@ -157,6 +165,24 @@ def _parse_account(parsed: Mapping[str, Any]) -> EpochAccount:
 def encode_ingest(*, online: bool, time_ms: int) -> bytes:
     """Give the body of an ingest instance's own status (retained; its last will says offline)."""
     return orjson.dumps({"schema": SCHEMA, "online": online, "time_ms": time_ms})
+
+
+def encode_holding() -> bytes:
+    """Return the body of an ingest instance's own status while it takes nothing.
+
+    Offline to gateways of every version: they send a probe now and then. It carries no time, since the clock
+    is in doubt.
+    """
+    return orjson.dumps({"schema": SCHEMA, "online": False, "time_ms": 0, "state": HOLDING})
+
+
+def is_holding(body: bytes) -> bool:
+    """Return whether the ingest instance says that it is there and takes nothing.
+
+    Raises:
+        MalformedMessage: when it is not JSON.
+    """
+    return parse_json(body).get("state") == HOLDING
 
 
 def decode_ingest(body: bytes) -> bool:

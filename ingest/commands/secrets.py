@@ -1,5 +1,6 @@
 """`zonewise-ingest secrets`: passwords and tokens for a new installation."""
 
+import grp
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +51,13 @@ class _Folder:
     show_default=True,
     help="Mode of the files; wider where containers with other users mount the folder.",
 )
-def command(*, folder: Path, parks: Path, mode: str) -> None:
+@click.option(
+    "--broker-group",
+    "maybe_group",
+    metavar="GROUP",
+    help="Group of the user that Mosquitto runs as (Debian: mosquitto); may read its three files, no others.",
+)
+def command(*, folder: Path, parks: Path, mode: str, maybe_group: str | None) -> None:
     """Fill DIR with passwords and tokens; nothing is ever overwritten.
 
     \b
@@ -68,8 +75,10 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
 
     \b
     Example:
-      zonewise-ingest secrets /etc/zonewise/secrets --parks parks
+      zonewise-ingest secrets /etc/zonewise/secrets --parks parks \\
+        --broker-group mosquitto
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    maybe_group_id = None if maybe_group is None else _group_id(maybe_group)
     rules = broker_files.rules(load_parks(parks).values())
     target = _Folder(folder, int(mode, 8))
     for name, draw in _SINGLE.items():
@@ -79,6 +88,27 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
     _complete_passwords(target, _PASSWORDS, tuple(rules))
     _complete_passwords(target, _INGEST_PASSWORDS, (broker_files.INGEST_USER,))
     _complete_acl(target, rules)
+    if maybe_group_id is not None:
+        _share(target, maybe_group_id)
+
+
+def _group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise click.BadParameter(
+            f"no group {name!r} on this machine: install Mosquitto first", param_hint="--broker-group"
+        ) from error
+
+
+def _share(target: _Folder, group: int) -> None:
+    try:
+        for name in (_PASSWORDS, _INGEST_PASSWORDS, _ACL):
+            secret_files.share(target.path / name, group)
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename} cannot be given to the group: {error.strerror}"
+        ) from error
 
 
 def _complete_passwords(target: _Folder, name: str, users: tuple[str, ...]) -> None:

@@ -39,7 +39,8 @@ class LateBook:
             from_ms, to_ms = self._waiting.get(one.meter, (one.from_ms, one.to_ms))
             self._waiting[one.meter] = (min(from_ms, one.from_ms), max(to_ms, one.to_ms))
         self._is_quiet = not fresh
-        self._read_until_ms = max(self._read_until_ms, now_ms)
+        # Follows a clock that is set back: ingest stamps its notices by the same clock.
+        self._read_until_ms = now_ms
         oldest_ms = self.read_from_ms
         self._known = {key: time_ms for key, time_ms in self._known.items() if time_ms >= oldest_ms}
 

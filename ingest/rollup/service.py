@@ -1,8 +1,9 @@
 """Runs a park's rollup: a cycle and the live figures at each whole 10 s, and a watch over the park's file.
 
 Nothing that the store does ends the process. While it is away, the work is tried again after growing pauses;
-a database that is missing or refused is an alarm for a person and is tried again as well. A park description
-that becomes faulty is reported, and the last good one goes on.
+a database that is missing or refused is an alarm for a person and is tried again as well. While the clock is
+in doubt, nothing is written: live figures would replace those of another time. A park description that is
+edited wrongly is reported, and the last good one goes on.
 """
 
 import asyncio
@@ -11,27 +12,27 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import orjson
 
-from ingest.errors import StoreDenied, StoreError
+from ingest.errors import ClockDoubted, StoreDenied, StoreError
 from ingest.live import LiveFigures
+from ingest.park_folder import ParkFolder
 from ingest.rollup.facts import Counting, read_facts
 from ingest.rollup.job import Cycle, Rollup
 from ingest.store import Store
 from ingest.writer import pause_s
-from metering.config import did_you_mean
-from metering.errors import ConfigError, Problem
+from metering.errors import ConfigError
 from metering.local_http import Page, Routes
 from metering.park import Park
-from metering.park_file import load_parks
 from metering.series import LIVE_MS
 
 _LOGGER = logging.getLogger(__name__)
 
 #: Facts of meters for the live figures are read this often.
 _FACTS_EVERY_MS = 60_000
+#: How long a stop waits for an answer of InfluxDB.
+_LAST_ANSWER_S = 3.0
 
 
 class _Stopped(Exception):
@@ -82,47 +83,6 @@ class Health:
         return Page(lines.encode(), "text/plain; version=0.0.4")
 
 
-class ParkFolder:
-    """The folder of park descriptions, and whether one of them has been edited."""
-
-    def __init__(self, folder: Path, park: str) -> None:
-        self._folder = folder
-        self._park = park
-        self._seen = self._look()
-
-    def _look(self) -> tuple[tuple[str, int, int], ...]:
-        try:
-            found = [(path.name, path.stat()) for path in sorted(self._folder.glob("*.yaml"))]
-        except OSError:  # a file that goes while we look is an edit, too
-            return ()
-        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
-
-    def maybe_edited(self) -> Park | None:
-        """Give the park anew when a file was edited since the last call.
-
-        Raises:
-            ConfigError: when the descriptions are faulty now, or the park is gone.
-        """
-        seen = self._look()
-        if seen == self._seen:
-            return None
-        self._seen = seen
-        return load_park(self._folder, self._park)
-
-
-def load_park(folder: Path, park: str) -> Park:
-    """Read one park of a folder.
-
-    Raises:
-        ConfigError: when the descriptions are faulty, or the park is not among them.
-    """
-    parks = load_parks(folder)
-    if park not in parks:
-        hint = did_you_mean(park, parks)
-        raise ConfigError([Problem(str(folder), 0, 0, f"describes no park {park!r}{hint}")])
-    return parks[park]
-
-
 class Service:
     """The running rollup of one park."""
 
@@ -149,14 +109,18 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(stop), name="stop")
-            tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
-            tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+            watching = tasks.create_task(self._watch(stop), name="stop")
+            slots = tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
+            live = tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+            await asyncio.wait({slots, live})
+            watching.cancel()
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Tell the working thread, too."""
+        """Tell the working threads, too; after a moment, end the requests that they wait for."""
         await stop.wait()
         self._is_stopping.set()
+        await asyncio.sleep(_LAST_ANSWER_S)
+        self._store.close()
 
     def _go_on(self) -> None:
         if self._is_stopping.is_set():
@@ -170,17 +134,23 @@ class Service:
                 await asyncio.to_thread(step, self._clock_ms())
             except _Stopped:
                 return
-            except StoreError as error:
+            except (StoreError, ClockDoubted) as error:
                 self._note(what, error)
                 wait_s = pause_s(attempt, self._dice())
                 attempt += 1
             else:
                 self._note_success(what)
                 attempt = 0
-                wait_s = (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+                wait_s = self._next_in_s()
             await _wait(stop, wait_s)
 
-    def _note(self, what: str, error: StoreError) -> None:
+    def _next_in_s(self) -> float:
+        try:
+            return (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+        except ClockDoubted:  # the next step says so
+            return 0.0
+
+    def _note(self, what: str, error: StoreError | ClockDoubted) -> None:
         if what not in self.health.troubles:
             level = logging.ERROR if isinstance(error, StoreDenied) else logging.WARNING
             hint = "; run `zonewise-ingest init`, or check the rights" if level == logging.ERROR else ""

@@ -18,10 +18,10 @@ from metering.park_file import load_park
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PROGRAMS = {
-    "zonewise-edge": "edge.__main__",
-    "zonewise-ingest": "ingest.__main__",
+    "zonewise-edge": "edge.command_line",
+    "zonewise-ingest": "ingest.command_line",
     "zonewise-dashboards": "dashboards.__main__",
-    "zonewise-sim": "simulators.__main__",
+    "zonewise-sim": "simulators.command_line",
 }
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 # What an example about meters leaves out.

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
-from ingest.__main__ import cli
+from ingest.command_line import cli
 from ingest.subscriber import Arrival, Subscriber, Subscription
 from metering import status, topics
 from metering.connection import Broker

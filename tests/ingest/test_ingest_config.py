@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from ingest.__main__ import cli
+from ingest.command_line import cli
 from ingest.config import Flavour, IngestConfig, QuarantineConfig, load_config
 from metering.config import json_schema
 from metering.errors import ConfigError

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingest.rollup.service import ParkFolder, Service
+from ingest.errors import ClockDoubted
+from ingest.park_folder import ParkFolder
+from ingest.rollup.service import Service
 from metering.errors import ConfigError
 from metering.quantities import Medium
 from metering.series import raw_database
@@ -142,6 +144,28 @@ async def test_while_influxdb_is_away_it_waits_and_then_goes_on(parks: Path, inf
         stop.set()
 
     assert park.values(IMPORT, meter="main")[3] == 150
+
+
+@pytest.mark.servers
+async def test_while_the_clock_is_in_doubt_nothing_is_written(parks: Path, shared_influx: Influx) -> None:
+    park, stop = filled(small_park(parks, shared_influx)), asyncio.Event()
+    doubts = [True]
+
+    def now_ms() -> int:
+        if doubts:
+            raise ClockDoubted("the clock was set back")
+        return T0 + HOUR + 20_000
+
+    running = Service(park.store, park.park, ParkFolder(parks, park.name), clock_ms=now_ms, dice=lambda: 0.0)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(running.run(stop), name="service")
+        await until("both tasks are in doubt", lambda: len(running.health.troubles) == 2)
+        assert "set back" in str(running.health.troubles)
+        assert (running.health.cycles, running.health.live_instants) == (0, 0)
+        doubts.clear()
+        await until("slots are published", lambda: running.health.published)
+        await until("all is well", lambda: running.health.is_good)
+        stop.set()
 
 
 @pytest.mark.servers

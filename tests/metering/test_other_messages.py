@@ -155,7 +155,15 @@ def test_a_status_survives_the_wire() -> None:
     )
 
     assert status.decode(status.encode(sent)) == sent
+    assert status.decode(status.encode(replace(sent, clock="system"))).clock == "system"
     assert account.balance == 0
+
+
+def test_an_instance_that_holds_is_offline_to_gateways_and_gives_no_time() -> None:
+    body = status.encode_holding()
+    assert (status.decode_ingest(body), status.is_holding(body)) == (False, True)
+    assert orjson.loads(body)["time_ms"] == 0
+    assert not status.is_holding(status.encode_ingest(online=True, time_ms=1))
 
 
 def test_the_last_will_says_offline() -> None:

@@ -7,18 +7,19 @@ told to take its time over each answer, it counts how many requests it had at on
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer."""
+    """One HTTP answer; `dribble_s` = pause before each byte of it, headers included."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    dribble_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,22 @@ def answering(answers: Sequence[Answer], *, takes_s: float = 0.0) -> Iterator[Ht
             at_once.append(len(open_requests))
             time.sleep(takes_s)
             open_requests.remove(self.path)
+            if answer.dribble_s:
+                self._dribble(answer)
+                return
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+
+        def _dribble(self, answer: Answer) -> None:
+            head = f"HTTP/1.1 {answer.status} Slow\r\nContent-Length: {len(answer.body)}\r\n\r\n"
+            with suppress(OSError):
+                for byte in head.encode() + answer.body:
+                    time.sleep(answer.dribble_s)
+                    self.wfile.write(bytes([byte]))
 
         do_GET = _answer  # noqa: N815 - the base class's names
         do_POST = _answer  # noqa: N815 - likewise
