@@ -175,7 +175,7 @@ def test_mosquitto_lets_each_user_do_its_own(ingest_yaml: Path, tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files to another group needs root")
-def test_the_brokers_group_may_read_its_two_files_also_after_a_later_run(ingest_yaml: Path) -> None:
+def test_the_brokers_group_may_read_its_files_also_after_a_later_run(ingest_yaml: Path) -> None:
     folder, group = ingest_yaml.parent / "secrets", grp.getgrnam("daemon").gr_gid
     make_secrets(ingest_yaml, "--broker-group", "daemon")
     park = ingest_yaml.parent / "parks" / "demo.yaml"
@@ -183,7 +183,7 @@ def test_the_brokers_group_may_read_its_two_files_also_after_a_later_run(ingest_
     assert make_secrets(ingest_yaml).exit_code == 0
     assert "demo.gw-3" in (folder / "mosquitto-passwords").read_text()
     given = {path.name for path in folder.iterdir() if path.stat().st_gid == group}
-    assert given == {"mosquitto-acl", "mosquitto-passwords"}
+    assert given == {"mosquitto-acl", "mosquitto-passwords", "mosquitto-passwords-ingest"}
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
     assert (modes["secrets"], modes["mosquitto-acl"], modes["mqtt-ingest"]) == (0o710, 0o640, 0o600)
 
