@@ -344,7 +344,7 @@ class Device:
                         self._reads.missing.find(register)
             elif reading.maybe_error is None:
                 said = reading.busy.get(block)
-                reason = str(said[-1]) if said else _NOT_YET
+                reason = said[-1].reason if said else _NOT_YET
                 for register in self._reads.covered(reading.kind, block):
                     self._reads.missing.postpone(register, reason, now_s=self._now_s(), next_s=next_s)
 
