@@ -24,19 +24,18 @@ _NOTICED = ("killed", "timeout", "suspicious")
 
 
 def tests_of(module: Path) -> list[str]:
-    """Return the test files of a module: those named after it, or after the longest part of its name.
+    """Return the test files named after a module or after the first words of its name.
 
     Where there are none, those that import it.
     """
     folder = ROOT / "tests" / module.parts[0]
-    parts = module.stem.split("_")
-    for size in range(len(parts), 0, -1):
-        found = sorted(folder.glob(f"test_{'_'.join(parts[:size])}.py"))
-        if found:
-            return [str(path.relative_to(ROOT)) for path in found]
-    name = ".".join(module.with_suffix("").parts)
-    imports = re.compile(rf"^(from|import) {re.escape(name)}\b", re.MULTILINE)
-    found = [path for path in sorted(folder.glob("test_*.py")) if imports.search(path.read_text("utf-8"))]
+    words = module.stem.split("_")
+    named = [folder / f"test_{'_'.join(words[:count])}.py" for count in range(len(words), 0, -1)]
+    found = [path for path in named if path.is_file()]
+    if not found:
+        name = re.escape(".".join(module.with_suffix("").parts))
+        imports = re.compile(rf"^(from|import) {name}\b", re.MULTILINE)
+        found = [path for path in sorted(folder.glob("test_*.py")) if imports.search(path.read_text("utf-8"))]
     return [str(path.relative_to(ROOT)) for path in found]
 
 

@@ -291,6 +291,61 @@ async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped_by_epoch(
     assert set_aside(tmp_path)
 
 
+async def test_what_memory_still_holds_survives_a_damaged_file_and_goes_to_the_new_one(
+    tmp_path: Path,
+) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        for seq in range(1, 251):
+            await outbox.append(entry(seq, size=20_000))
+    async with opened(path, time, epoch=LATER, always=True) as outbox:
+        await outbox.append(entry(1, epoch=LATER), entry(2, epoch=LATER))
+        damage(path)
+        while (one := await outbox.maybe_backlog()) is not None:
+            outbox.hand_out(one)
+        now, old = outbox.accounts
+        assert (now.epoch, now.held, now.dropped) == (LATER, 6, 0)
+        assert (old.epoch, old.held, old.dropped) == (EPOCH, 0, 750)
+        assert await outbox.append(entry(3, epoch=LATER))
+        for name in ("outbox.db", "outbox.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"killed-{name}")
+    async with opened(tmp_path / "killed-outbox.db", time, epoch="00000000000000c3") as outbox:
+        assert await drain(outbox) == [entry(seq, epoch=LATER) for seq in (1, 2, 3)]
+
+
+async def test_what_the_disk_limit_drops_leaves_memory_too_and_is_counted_once(tmp_path: Path) -> None:
+    time = Time()
+    # Room for five messages of 52 bytes and what each takes beside its body.
+    async with opened(tmp_path / "outbox.db", time, always=True, max_bytes=500) as outbox:
+        for seq in range(1, 6):
+            assert await outbox.append(entry(seq, size=52))
+        first, second = entry(1, size=52), entry(2, size=52)
+        outbox.hand_out(first)
+        outbox.hand_out(second)
+        assert outbox.done(second.id)
+        assert (outbox.state.disk_bytes, outbox.state.memory_messages) == (500, 4)
+        assert await outbox.append(entry(6, size=52)), "what is done makes room first"
+        assert await outbox.append(entry(7, size=52))
+        (account,) = outbox.accounts
+        assert (account.read, account.stored, account.held, account.dropped) == (21, 3, 15, 3)
+        assert not outbox.is_held(first.id)
+        assert await outbox.maybe_entry(first.id) is None
+        assert not outbox.done(first.id), "what was dropped cannot be acknowledged"
+        assert (outbox.state.disk_bytes, outbox.state.memory_messages) == (500, 5)
+        assert await outbox.append(*(entry(seq, size=52) for seq in (8, 9)))
+        assert outbox.maybe_live() == entry(5, size=52)
+        assert await drain(outbox) == [entry(seq, size=52) for seq in range(5, 10)]
+        (account,) = outbox.accounts
+        assert (account.read, account.stored, account.held, account.dropped) == (27, 18, 0, 9)
+
+
+async def test_append_says_when_the_disk_limit_drops_what_was_just_taken(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db", Time(), always=True, max_bytes=500) as outbox:
+        assert not await outbox.append(*(entry(seq, size=52) for seq in range(1, 7)))
+        assert await outbox.append(entry(7, size=52))
+        assert outbox.accounts[0].dropped == 6
+
+
 async def test_a_disk_that_refuses_drops_from_memory_and_recovers_by_itself(tmp_path: Path) -> None:
     time, folder = Time(), tmp_path / "gone"
     folder.write_text("a file where the folder should be", encoding="utf-8")
