@@ -243,11 +243,10 @@ class DeliveryWindow:
         return all([self._message_rate.allows(now_s), self._byte_rate.allows(now_s)])
 
     def _fits(self, item: Item) -> bool:
-        share = 1 - self._limits.live_share if item.backlog else 1.0
-        used = self._used_by_backlog if item.backlog else self._used
-        return _has_room(used, item.size, self._limits, share) and _has_room(
-            self._used, item.size, self._limits, 1.0
-        )
+        if not _has_room(self._used, item.size, self._limits, 1.0):
+            return False
+        share = 1 - self._limits.live_share
+        return not item.backlog or _has_room(self._used_by_backlog, item.size, self._limits, share)
 
     def _use(self, item: Item, sign: int) -> None:
         for used in (self._used, self._used_by_backlog) if item.backlog else (self._used,):
