@@ -1,0 +1,179 @@
+"""No slot is left out for good: whatever came late, failed or was killed in between."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ingest.errors import StoreUnavailable
+from ingest.rollup.job import Rollup
+from ingest.store import Store
+from metering.quantities import Medium
+from tests.peers.failing_store import FailingStore, Fault, Killed, fails
+from tests.peers.memory_store import MemoryStore
+from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in
+
+IMPORT, EXPORT = "energy_import_wh", "energy_export_wh"
+USE = "electricity_use_wh"
+
+
+@pytest.fixture(params=["memory", pytest.param("influxdb-1", marks=pytest.mark.servers)])
+def park(request: pytest.FixtureRequest, tmp_path: Path) -> SmallPark:
+    store: Store = MemoryStore()
+    if request.param != "memory":
+        store = request.getfixturevalue("influxdb1")
+    return small_park_in(store, tmp_path)
+
+
+def rising(park: SmallPark, minutes: range, *, meter: str = "main", per_minute: int = 50) -> None:
+    rows = [(m * MINUTE, {IMPORT: 10_000.0 + per_minute * m}) for m in minutes]
+    park.write("electricity", meter, rows)
+
+
+def late_row(park: SmallPark, minute: int, *, value: float, at_ms: int, meter: str = "main") -> None:
+    park.write("electricity", meter, [(minute * MINUTE, {IMPORT: value})])
+    park.notice(meter, from_ms=minute * MINUTE, to_ms=minute * MINUTE, at_ms=at_ms)
+
+
+def test_a_late_row_after_a_stop_of_three_hours_leaves_no_hole(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(3 * 60 + 1))
+    park.once(3 * HOUR)
+    rising(park, range(3 * 60 + 1, 6 * 60 + 1))
+    late_row(park, 5 * 60 + 50, value=10_000.0 + 50 * (5 * 60 + 50), at_ms=6 * HOUR)
+
+    park.once(6 * HOUR)
+
+    assert park.values(IMPORT, meter="main") == dict.fromkeys(range(24), 750)
+    assert park.values(USE, "group_15m", level="park") == dict.fromkeys(range(24), 750)
+
+
+def test_a_late_row_after_a_failed_write_leaves_no_hole(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(2 * 60 + 1))
+    store = FailingStore(park.store)
+    running = Rollup(store, park.park)
+    running.cycle(T0 + 2 * HOUR + 20_000)
+    rising(park, range(2 * 60 + 1, 4 * 60 + 1))
+    store.before = fails("write", "meter_15m")
+    with pytest.raises(StoreUnavailable):
+        running.cycle(T0 + 4 * HOUR + 20_000)
+
+    late_row(park, 3 * 60 + 50, value=10_000.0 + 50 * (3 * 60 + 50), at_ms=4 * HOUR + 25_000)
+    running.cycle(T0 + 4 * HOUR + 30_000, is_patient=False)
+    running.cycle(T0 + 4 * HOUR + 40_000)
+
+    assert park.values(IMPORT, meter="main") == dict.fromkeys(range(16), 750)
+    assert park.values(USE, "group_15m", level="park") == dict.fromkeys(range(16), 750)
+
+
+FAULTS: list[Callable[[], Fault]] = [
+    lambda: fails("write", "meter_15m"),
+    lambda: fails("write", "meter_15m", skipped=1),
+    lambda: fails("write", "meter_15m", skipped=2),
+    lambda: fails("write", "meter_15m_history"),
+    lambda: fails("write", "group_15m"),
+    lambda: fails("write", "group_15m_history"),
+    lambda: fails("write", "member"),
+    lambda: fails("write", "rollup_progress"),
+    lambda: fails("write", "rollup_progress", skipped=1),
+    lambda: fails("write", "rollup_progress", skipped=2),
+    lambda: fails("write", "rollup_progress", skipped=3),
+    lambda: fails("delete", "meter_15m"),
+    lambda: fails("delete", "group_15m"),
+]
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize("number", range(len(FAULTS)))
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_after_one_failed_request_all_is_made_up_for(
+    park: SmallPark, number: int, *, is_after: bool, is_killed: bool
+) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(2 * 60 + 1))
+    rising(park, range(90), meter="press")
+    store = FailingStore(park.store)
+    running = Rollup(store, park.park)
+    running.cycle(T0 + 2 * HOUR + 20_000, is_patient=False)
+    # Two gaps are filled, with other values than the straight line, and a counter's slots lose their value.
+    rising(park, range(4 * 60, 5 * 60 + 1))
+    park.store.delete(
+        f"{park.name}_raw", "electricity", tags={"meter": "press"}, start_ms=T0 + HOUR, stop_ms=T0 + 2 * HOUR
+    )
+    park.notice("press", from_ms=HOUR, to_ms=2 * HOUR, at_ms=5 * HOUR - MINUTE)
+    late_row(park, 100, value=15_010.0, at_ms=5 * HOUR - MINUTE)
+    rising(park, range(2 * 60 + 1, 4 * 60))
+    late_row(park, 280, value=24_000.0, at_ms=5 * HOUR - MINUTE + 1)
+
+    fault = FAULTS[number]()
+
+    def fault_or_kill(kind: str, subject: str) -> BaseException | None:
+        maybe_error = fault(kind, subject)
+        return Killed() if maybe_error is not None and is_killed else maybe_error
+
+    if is_after:
+        store.after = fault_or_kill
+    else:
+        store.before = fault_or_kill
+    for attempt in range(4):
+        try:
+            running.cycle(T0 + 5 * HOUR + 20_000 + attempt * 10_000, is_patient=False)
+        except StoreUnavailable:
+            continue
+        except Killed:
+            running = Rollup(store, park.park)
+
+    fresh = small_park_in(park.store, park.folder)
+    for meter, rows in park.raw_rows("electricity").items():
+        fresh.write("electricity", meter, rows)
+    fresh.announce("main", Medium.ELECTRICITY, IMPORT)
+    fresh.once(5 * HOUR + 30_000)
+    for name in (IMPORT, f"{IMPORT}_quality"):
+        for meter in ("main", "press"):
+            assert park.values(name, meter=meter) == fresh.values(name, meter=meter)
+    assert park.values(USE, "group_15m", group="north") == fresh.values(USE, "group_15m", group="north")
+
+
+def test_a_read_after_a_restart_changes_what_was_never_final(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(6))
+    # After ten hours of silence one read that is a spike, as the next one tells.
+    park.write("electricity", "main", [(10 * HOUR + 5 * MINUTE, {IMPORT: 99_000.0})])
+    park.once(10 * HOUR + 9 * MINUTE)
+    park.write("electricity", "main", [(10 * HOUR + 10 * MINUTE, {IMPORT: 10_250.0 + 605})])
+
+    park.once(10 * HOUR + 20 * MINUTE)
+
+    values = park.values(IMPORT, meter="main")
+    assert [values[slot] for slot in range(1, 40)] == [15] * 39
+
+
+def test_a_counter_that_is_read_again_after_days_is_interpolated_over_them(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT, EXPORT)
+    day = 24 * 60
+    rows = [
+        (m * MINUTE, {IMPORT: 10_000.0 + m, **({} if 60 < m < 3 * day else {EXPORT: 500.0 + m})})
+        for m in range(0, 3 * day + 61, 5)
+    ]
+    running = Rollup(park.store, park.park)
+    for hour in range(3 * 24 + 1):
+        park.write("electricity", "main", [row for row in rows if hour * HOUR <= row[0] < (hour + 1) * HOUR])
+        running.cycle(T0 + (hour + 1) * HOUR + 20_000)
+        if hour % 7 == 0:
+            running = Rollup(park.store, park.park)
+
+    values = park.values(EXPORT, meter="main")
+    assert [values[slot] for slot in range(3 * 96)] == [15] * 3 * 96
+
+
+def test_a_second_counter_that_appears_later_has_no_fields_before(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT, EXPORT)
+    rising(park, range(2 * 60 + 1))
+    park.write("electricity", "main", [(m * MINUTE, {EXPORT: 5.0 + m}) for m in range(50, 121)])
+
+    park.once(2 * HOUR)
+
+    points = park.points("meter_15m", meter="main")
+    assert [f"{EXPORT}_quality" in points[slot] for slot in range(8)] == [False] * 4 + [True] * 4
+    assert park.values(EXPORT, meter="main") == {**dict.fromkeys(range(4)), **dict.fromkeys(range(4, 8), 15)}
