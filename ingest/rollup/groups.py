@@ -1,8 +1,8 @@
 """Groups' slots from meters' slots, and who belongs where.
 
 What is computed is a function of `meter_15m`, the park description and, for members without slots, such as
-thermometers, the raw readings; so a span may be computed again at any time. A group's slot waits for those of its
-meters that have slots but not this one yet; once it has waited long enough, they count as missing.
+thermometers, the raw readings; so a span may be computed again at any time. A group's slot waits for those of
+its meters that have slots but not this one yet; once it has waited long enough, they count as missing.
 """
 
 from bisect import bisect_right

@@ -1,8 +1,8 @@
 """What is due in a park's rollup, and in which order.
 
-One cycle: late rows, then slots that have ended, then the groups over both. Late rows are dealt with as far as slots
-are published; later slots are computed from all rows, late or not, when their turn comes. How far everything
-is stands in the derived database (`ingest.rollup.progress`), and nothing is kept outside the store.
+One cycle: late rows, then slots that have ended, then the groups over both. Late rows are dealt with as far
+as slots are published; later slots are computed from all rows, late or not, when their turn comes. How far it
+all is stands in the derived database (`ingest.rollup.progress`), and nothing is kept outside the store.
 
 Groups: a group's slot is derived once the slots of its meters are published, at the latest `GROUP_GRACE_MS`
 after its end: then what is not there counts as missing. It is derived again when it comes.
@@ -113,7 +113,7 @@ class Rollup:
         counts += self._meters.roll(ended, reason="continued", now_ms=now_ms)
         groups = self._derive_groups("late" if due else "continued", now_ms)
         late.done(due)
-        if self._kept.owed or due or groups.written:
+        if due or groups.written:
             self._keep(replace(self._kept, owed=(), noticed_ms=late.settled_ms))
         return Cycle(counts, groups)
 
@@ -126,9 +126,9 @@ class Rollup:
         maybe_edition = self._derived.maybe_edition()
         if maybe_edition is not None and maybe_edition != fingerprint(self.park):
             self._edited_from_ms = BEGINNING_MS
-        # With nothing kept all readings are derived from, whenever they came.
-        noticed_ms = now_ms if self._kept.noticed_ms is None else self._kept.noticed_ms
-        self._late = LateBook(since_ms=min(now_ms, noticed_ms))
+        if self._kept.noticed_ms is None:  # nothing was derived yet: all readings will be, whenever they came
+            self._keep(replace(self._kept, noticed_ms=now_ms))
+        self._late = LateBook(since_ms=min(now_ms, self._kept.noticed_ms or now_ms))
         return self._late
 
     def _keep(self, progress: ParkProgress) -> None:
@@ -185,8 +185,8 @@ class Rollup:
     def _touched(self, medium: Medium, due: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
         """Give how far what came late bears on slots: to the next reads that it cannot change.
 
-        A read is judged by those within the return time, and each of these by others; the reads of the counter
-        that are further away are as they were, and so are the slots beyond them.
+        A read is judged by those within the return time, and each of these by others; the reads of the
+        counter that are further away are as they were, and so are the slots beyond them.
         """
         counters = self._meters.catalogue.counters[medium]
         within = self._raw.counters_within(medium, counters, due)
@@ -211,36 +211,21 @@ class Rollup:
 
     def _ended_works(self, ended_ms: int) -> list[Work]:
         """Plan the slots that have ended and are not published, and those before that may still change."""
-        woken_ms = self._woken_ms()
         works = []
         for meter, medium in self._meters.catalogue.meters.items():
             maybe_progress = self._meters.progress.get(meter)
             if maybe_progress is not None:
                 if maybe_progress.next_ms >= ended_ms:
                     continue
-                maybe_woken_ms = woken_ms.get(meter)
-                start_ms = min(maybe_progress.resume_ms, maybe_woken_ms or maybe_progress.resume_ms)
-                maybe_idle_ms = maybe_progress.next_ms if maybe_woken_ms is None else None
+                start_ms, idle_start_ms = maybe_progress.resume_ms, maybe_progress.next_ms
             elif meter in self._first_ms:
-                start_ms = ceil_slot(min(self._first_ms[meter].values()))
-                maybe_idle_ms = start_ms
+                start_ms = idle_start_ms = ceil_slot(min(self._first_ms[meter].values()))
             else:
                 continue
             maybe_due = maybe_span(start_ms, ended_ms)
             if maybe_due is not None:
-                works.append(Work(meter, medium, maybe_due, maybe_idle_ms))
+                works.append(Work(meter, medium, maybe_due, idle_start_ms))
         return works
-
-    def _woken_ms(self) -> Mapping[str, int]:
-        """Give, by meter, from when on slots change because a counter is read again after a day or more."""
-        found: dict[str, int] = {}
-        for meter, medium in self._meters.catalogue.meters.items():
-            asleep = self._meters.progress[meter].asleep if meter in self._meters.progress else {}
-            for quantity, one in asleep.items():
-                edge = Edge(meter, quantity, one.latest_ms, is_before=False)
-                if self._raw.row_times(medium, (quantity,), [edge]):
-                    found[meter] = min(one.resume_ms, found.get(meter, one.resume_ms))
-        return found
 
     def _derive_groups(self, reason: str, now_ms: int) -> Counts:
         """Derive the groups of what has changed, and of the slots whose turn it is."""
@@ -267,7 +252,7 @@ class Rollup:
         return min((waiting[meter] for meter in waiting.keys() & self.park.meters), default=ended_ms)
 
     def _waiting(self) -> Mapping[str, int]:
-        """Give the start of each meter's first slot that is not published; one whose readings are gone has none."""
+        """Give the start of each meter's first slot that is not published; without readings it has none."""
         there = self._meters.progress.keys() & self._meters.catalogue.meters
         return {meter: self._meters.progress[meter].next_ms for meter in there}
 

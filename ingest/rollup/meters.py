@@ -2,8 +2,8 @@
 
 `roll` computes spans of slots anew and puts them in the place of what was published. A slot is published
 once a read bounds each of its counters, or its grace is over; it waits otherwise, and so do all later ones.
-What is computed is a function of the raw readings alone, so a span may be computed again at any time. A counter
-has fields from the slot on that begins at or after its first read.
+What is computed is a function of the raw readings alone, so a span may be computed again at any time. A
+counter has fields from the slot on that begins at or after its first read.
 """
 
 import logging
@@ -82,6 +82,7 @@ class MeterStage:
         self._derived = DerivedDatabase(store, park.id)
         self._book = ProgressBook(store, park.id)
         self._owe = owe
+        self._woken: list[Work] = []
         self._told_lone: set[tuple[str, str, int]] = set()
         self.facts: Mapping[str, Counting] = {}
         self.catalogue = Catalogue({}, {})
@@ -104,6 +105,9 @@ class MeterStage:
             self.rolled = merged([*self.rolled, *(one.span for _, one in rolled)])
             self._owe()
             counts += self._publish(rolled, reason, now_ms)
+        if self._woken:
+            woken, self._woken = self._woken, []
+            counts += self.roll(woken, reason=reason, now_ms=now_ms)
         return counts
 
     def _batches(self, works: Sequence[Work]) -> Iterator[list[Work]]:
@@ -148,11 +152,25 @@ class MeterStage:
             start_ms=min(work.span.start_ms for work in batch) - LOOK_BACK_MS,
             stop_ms=stop_ms,
         )
+        batch = [work for work in batch if not self._is_woken(work, reads.get(work.meter, {}))]
         edges = [edge for work in batch for edge in self._edges(work, reads, stop_ms, now_ms)]
         self._raw.add_edges(reads, medium, edges)
         self._leave_out_lone(medium, {work.meter: reads.get(work.meter, {}) for work in batch})
         found = ((work, self._compute(work, reads.get(work.meter, {}), now_ms)) for work in batch)
         return [(work, maybe_rolled) for work, maybe_rolled in found if maybe_rolled is not None]
+
+    def _is_woken(self, work: Work, reads: Mapping[str, list[tuple[int, int]]]) -> bool:
+        """Tell whether a counter that was asleep is read again; its slots since then are then due, too."""
+        asleep = {} if work.is_late or work.meter not in self.progress else self.progress[work.meter].asleep
+        resumes_ms = [
+            one.resume_ms
+            for name, one in asleep.items()
+            if one.resume_ms < work.span.start_ms and any(t > one.latest_ms for t, _ in reads.get(name, ()))
+        ]
+        if resumes_ms:
+            span = Span(min(resumes_ms), work.span.stop_ms)
+            self._woken.append(replace(work, span=span, idle_start_ms=None))
+        return bool(resumes_ms)
 
     def _edges(self, work: Work, reads: Reads, stop_ms: int, now_ms: int) -> Iterator[Edge]:
         """Yield where to look for reads beyond the window: a slot's bounds may be far away."""

@@ -1,15 +1,15 @@
 """How far the rollup of a park is, kept in the derived database, so that a new process goes on from there.
 
 Invariants, whatever fails or is killed:
-- A meter's `next_ms` moves only after every slot before it was published. So the slots of a meter have no hole.
-- Spans of slots that are changed behind what the groups go by are written down as *owed* before the change, and
-  taken away after the groups were derived from it.
+- A meter's `next_ms` moves only after every slot before it was published: the slots of a meter have no hole.
+- Spans of slots that are changed after groups were derived from them are written down as *owed* before the
+  change, and taken away after the groups were derived again.
 - `noticed_ms` moves only after all late rows noticed before it were dealt with, groups included.
 
 Doing again what was done already changes nothing, so what is kept may be older than the truth, never newer.
 
-All of it is one point per meter and one of the park, written again and again at the same time (the beginning of
-1970). A database without them, of version 0.1, is derived anew from all raw readings.
+All of it is one point per meter and one of the park, written again and again at the same time (the beginning
+of 1970). A database without them, of version 0.1, is derived anew from all raw readings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -117,7 +117,7 @@ class RawDatabase:
     def row_times(
         self, medium: Medium, quantities: Sequence[str], edges: Sequence[Edge]
     ) -> dict[str, list[int]]:
-        """Give the times of the nearest rows with any of the quantities, by meter; an edge may name just one."""
+        """Give the times of the nearest rows with any of the quantities, by meter; an edge may name one."""
         columns = ", ".join(f'"{quantity}"' for quantity in quantities)
         queries = [_edge_query(medium, one, columns="" if one.quantity else columns) for one in edges]
         found: dict[str, list[int]] = defaultdict(list)

@@ -4,9 +4,9 @@ InfluxDB merges the fields of a point that is written again, so what is no longe
 order is: the old points into the history, deletions, the new points. If it breaks off, doing all of it again
 gives the same points, at worst with a history entry more.
 
-History: a value that is changed goes to `<measurement>_history` as it was, with its quality and coverage, under
-the tag `version` (1, 2, … per point), with `reason` and `revised_at` (UTC ms). A value that was not settled, because
-a read that was still to come could change it in time, leaves no history.
+History: a value that is changed goes to `<measurement>_history` as it was, with its quality and coverage,
+under the tag `version` (1, 2, … per point), with `reason` and `revised_at` (UTC ms). A value that was not
+settled, as a read that came in time could still change it, leaves no history.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

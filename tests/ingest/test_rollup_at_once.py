@@ -43,7 +43,11 @@ LENGTH_MS = 8 * HOUR
 #: By then nothing waits any more: not the hourly meter (2 h and 1 min), nor its last late rows.
 AFTERWARDS_MS = 26 * HOUR
 DERIVED = ("meter_15m", "group_15m", "member")
-PLACES = ("south", "north", "[{zone: south, valid_to: '2026-03-01T03:00'}, {zone: north, valid_from: '2026-03-01T03:00'}]")
+PLACES = (
+    "south",
+    "north",
+    "[{zone: south, valid_to: '2026-03-01T03:00'}, {zone: north, valid_from: '2026-03-01T03:00'}]",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,14 @@ def arrivals(dice: random.Random) -> list[Arrival]:
         counters = {name: counter(dice, times_ms) for name in quantities}
         outage_ms, delay_ms = dice.randrange(LENGTH_MS), dice.choice((0, HOUR, 9 * HOUR))
         for time_ms in times_ms:
-            fields: dict[str, float] = {n: shown[time_ms] for n, shown in counters.items() if time_ms in shown}
+            fields: dict[str, float] = {
+                n: shown[time_ms] for n, shown in counters.items() if time_ms in shown
+            }
             if dice.random() < 0.01:
-                fields = {name: 77.0 for name in quantities} | {"quality": int(ReadingFlag.CLOCK_UNSYNCHRONISED)}
-            delay = dice.choice((0, 0, 0, 20_000, 10 * MINUTE)) if dice.random() < 0.2 else dice.randrange(3000)
+                fields = dict.fromkeys(quantities, 77.0) | {"quality": int(ReadingFlag.CLOCK_UNSYNCHRONISED)}
+            delay = (
+                dice.choice((0, 0, 0, 20_000, 10 * MINUTE)) if dice.random() < 0.2 else dice.randrange(3000)
+            )
             if outage_ms <= time_ms < outage_ms + delay_ms:
                 delay = delay_ms
             if dice.random() < 0.02:
@@ -137,7 +145,9 @@ class History:
         waiting = list(self.rows)
         edit_ms = self.dice.choice((-1, 5 * HOUR, 10 * HOUR))
         while waiting:
-            self.now_ms += self.dice.choice((10_000, MINUTE, 5 * MINUTE, HOUR if self.dice.random() < 0.1 else MINUTE))
+            self.now_ms += self.dice.choice(
+                (10_000, MINUTE, 5 * MINUTE, HOUR if self.dice.random() < 0.1 else MINUTE)
+            )
             count = sum(one.at_ms <= self.now_ms for one in waiting)
             self._write(waiting[:count])
             del waiting[:count]
@@ -200,7 +210,9 @@ def _series(park: SmallPark) -> Iterator[tuple[tuple[str, ...], dict[int, dict[s
                 (name, *(f"{key}={value}" for key, value in sorted(tags.items()))),
                 {
                     (row[0] - T0) // 900_000: {
-                        column: value for column, value in zip(one.columns[1:], row[1:], strict=True) if value is not None
+                        column: value
+                        for column, value in zip(one.columns[1:], row[1:], strict=True)
+                        if value is not None
                     }
                     for row in one.rows
                 },

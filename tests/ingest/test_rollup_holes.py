@@ -9,7 +9,8 @@ from ingest.errors import StoreUnavailable
 from ingest.rollup.job import Rollup
 from ingest.store import Store
 from metering.quantities import Medium
-from tests.peers.failing_store import FailingStore, Fault, Killed, fails
+from metering.series import raw_database
+from tests.peers.failing_store import FailingStore, Fault, Killed, fails, killing
 from tests.peers.memory_store import MemoryStore
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in
 
@@ -96,26 +97,10 @@ def test_after_one_failed_request_all_is_made_up_for(
     store = FailingStore(park.store)
     running = Rollup(store, park.park)
     running.cycle(T0 + 2 * HOUR + 20_000, is_patient=False)
-    # Two gaps are filled, with other values than the straight line, and a counter's slots lose their value.
-    rising(park, range(4 * 60, 5 * 60 + 1))
-    park.store.delete(
-        f"{park.name}_raw", "electricity", tags={"meter": "press"}, start_ms=T0 + HOUR, stop_ms=T0 + 2 * HOUR
-    )
-    park.notice("press", from_ms=HOUR, to_ms=2 * HOUR, at_ms=5 * HOUR - MINUTE)
-    late_row(park, 100, value=15_010.0, at_ms=5 * HOUR - MINUTE)
-    rising(park, range(2 * 60 + 1, 4 * 60))
-    late_row(park, 280, value=24_000.0, at_ms=5 * HOUR - MINUTE + 1)
-
+    much_changes(park)
     fault = FAULTS[number]()
+    store.set(killing(fault) if is_killed else fault, is_after=is_after)
 
-    def fault_or_kill(kind: str, subject: str) -> BaseException | None:
-        maybe_error = fault(kind, subject)
-        return Killed() if maybe_error is not None and is_killed else maybe_error
-
-    if is_after:
-        store.after = fault_or_kill
-    else:
-        store.before = fault_or_kill
     for attempt in range(4):
         try:
             running.cycle(T0 + 5 * HOUR + 20_000 + attempt * 10_000, is_patient=False)
@@ -124,15 +109,31 @@ def test_after_one_failed_request_all_is_made_up_for(
         except Killed:
             running = Rollup(store, park.park)
 
-    fresh = small_park_in(park.store, park.folder)
-    for meter, rows in park.raw_rows("electricity").items():
-        fresh.write("electricity", meter, rows)
-    fresh.announce("main", Medium.ELECTRICITY, IMPORT)
-    fresh.once(5 * HOUR + 30_000)
+    fresh = anew(park, 5 * HOUR + 30_000)
     for name in (IMPORT, f"{IMPORT}_quality"):
         for meter in ("main", "press"):
             assert park.values(name, meter=meter) == fresh.values(name, meter=meter)
     assert park.values(USE, "group_15m", group="north") == fresh.values(USE, "group_15m", group="north")
+
+
+def much_changes(park: SmallPark) -> None:
+    """Fill two gaps with other values than the straight line; slots of the press lose their reads."""
+    rising(park, range(2 * 60 + 1, 5 * 60 + 1))
+    an_hour = {"start_ms": T0 + HOUR, "stop_ms": T0 + 2 * HOUR}
+    park.store.delete(raw_database(park.name), "electricity", tags={"meter": "press"}, **an_hour)
+    park.notice("press", from_ms=HOUR, to_ms=2 * HOUR, at_ms=5 * HOUR - MINUTE)
+    late_row(park, 100, value=15_010.0, at_ms=5 * HOUR - MINUTE)
+    late_row(park, 280, value=24_000.0, at_ms=5 * HOUR - MINUTE + 1)
+
+
+def anew(park: SmallPark, at_ms: int) -> SmallPark:
+    """Roll up the same raw rows in another park, at once."""
+    fresh = small_park_in(park.store, park.folder)
+    fresh.announce("main", Medium.ELECTRICITY, IMPORT)
+    for meter, rows in park.raw_rows("electricity").items():
+        fresh.write("electricity", meter, rows)
+    fresh.once(at_ms)
+    return fresh
 
 
 def test_a_read_after_a_restart_changes_what_was_never_final(park: SmallPark) -> None:

@@ -37,6 +37,15 @@ def fails(kind: str, subject: str, *, skipped: int = 0) -> Fault:
     return fault
 
 
+def killing(fault: Fault) -> Fault:
+    """Let the process be killed where a request would fail."""
+
+    def kill(kind: str, subject: str) -> BaseException | None:
+        return None if fault(kind, subject) is None else Killed()
+
+    return kill
+
+
 class FailingStore:
     """A `Store`; `before` and `after` say what fails, before or after its effect."""
 
@@ -44,6 +53,10 @@ class FailingStore:
         self._store = store
         self.before = before
         self.after = after
+
+    def set(self, fault: Fault, *, is_after: bool) -> None:
+        """Let requests fail from now on."""
+        self.before, self.after = (no_fault, fault) if is_after else (fault, no_fault)
 
     def write(self, database: str, lines: bytes) -> None:
         """Write, or fail; the subject is the first measurement of the body."""
