@@ -9,7 +9,7 @@ from ingest.errors import StoreUnavailable
 from ingest.rollup.job import Rollup
 from ingest.store import Store
 from metering.quantities import Medium
-from metering.series import raw_database
+from metering.series import raw_database, rollup_database
 from tests.peers.failing_store import FailingStore, Fault, Killed, fails, killing
 from tests.peers.memory_store import MemoryStore
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in
@@ -178,3 +178,105 @@ def test_a_second_counter_that_appears_later_has_no_fields_before(park: SmallPar
     points = park.points("meter_15m", meter="main")
     assert [f"{EXPORT}_quality" in points[slot] for slot in range(8)] == [False] * 4 + [True] * 4
     assert park.values(EXPORT, meter="main") == {**dict.fromkeys(range(4)), **dict.fromkeys(range(4, 8), 15)}
+
+
+def test_notices_written_while_the_rollup_was_down_are_found(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(3 * 60 + 1))
+    park.once(3 * HOUR)
+    late_row(park, 2 * 60, value=15_990.0, at_ms=4 * HOUR)
+    rising(park, range(3 * 60 + 1, 6 * 60 + 1))
+    assert park.values(IMPORT, meter="main")[8] == 750
+
+    park.once(6 * HOUR)
+
+    fresh = anew(park, 6 * HOUR)
+    assert park.values(IMPORT, meter="main") == fresh.values(IMPORT, meter="main")
+    assert park.values(IMPORT, meter="main")[8] == 760
+
+
+def test_a_clock_that_was_ahead_does_not_hide_notices(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(3 * 60 + 1))
+    park.once(3 * HOUR)
+    park.once(20 * HOUR)
+    late_row(park, 2 * 60, value=15_990.0, at_ms=4 * HOUR)
+
+    park.once(4 * HOUR)
+
+    assert park.values(IMPORT, meter="main")[8] == 760
+
+
+def test_a_late_row_in_the_middle_of_a_gap_of_hours_divides_it(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(31), per_minute=10)
+    rising(park, range(10 * 60 + 30, 11 * 60 + 1), per_minute=10)
+    running = Rollup(park.store, park.park)
+    running.cycle(T0 + 11 * HOUR + 20_000)
+    assert park.values(IMPORT, meter="main") == dict.fromkeys(range(44), 150)
+
+    # Two thirds of the energy of ten hours in the first half of them.
+    late_row(park, 5 * 60 + 30, value=10_300.0 + 4000, at_ms=11 * HOUR + 20_000)
+    running.cycle(T0 + 11 * HOUR + 30_000, is_patient=False)
+
+    values, history = park.values(IMPORT, meter="main"), park.points("meter_15m_history", meter="main")
+    assert [values[slot] for slot in range(2, 22)] == [200] * 20
+    assert [values[slot] for slot in range(22, 42)] == [100] * 20
+    assert [values[slot] for slot in (0, 1, 42, 43)] == [150] * 4
+    assert history.keys() == set(range(2, 42))
+    assert park.values(USE, "group_15m", group="north") == values
+
+
+def test_a_park_that_is_edited_before_any_slot_exists(park: SmallPark) -> None:
+    running = Rollup(park.store, park.park)
+    running.cycle(T0 - HOUR)
+    running.change_park(park.edit(press="north"))
+    running.cycle(T0 - HOUR + 10_000)
+    rising(park, range(61), per_minute=100)
+    rising(park, range(61), meter="press")
+
+    running.cycle(T0 + HOUR + 20_000)
+    assert park.values(USE, "group_15m", group="north") == dict.fromkeys(range(4), 1500)
+    assert park.points("group_15m", group="south") == {}
+
+    # And a new process sees no edit.
+    assert park.once(HOUR + 30_000).groups.written == 0
+
+
+def test_versions_go_on_after_a_restart(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(5 * 60 + 1), per_minute=10)
+    park.once(5 * HOUR)
+    for version, value in enumerate((10_405.0, 10_409.0, 10_404.0), 1):
+        late_row(park, 41, value=value, at_ms=5 * HOUR + 30_000 * version)
+        late_row(park, 40, value=value - 1, at_ms=5 * HOUR + 30_000 * version + 1)
+        late_row(park, 45, value=value + 41, at_ms=5 * HOUR + 30_000 * version + 2)
+        park.once(5 * HOUR + 40_000 * version)
+
+    found = park.store.query(
+        rollup_database(park.name),
+        'SELECT "energy_import_wh", "revised_at" FROM "meter_15m_history" WHERE "meter" = \'main\' GROUP BY "version"',
+    )
+    rows = {
+        one.tags["version"]: [
+            (row[2] - T0 - 5 * HOUR, row[1]) for row in one.rows if row[0] == T0 + 2 * 15 * MINUTE
+        ]
+        for one in found
+    }
+    assert rows == {"1": [(40_000, 150)], "2": [(80_000, 146)], "3": [(120_000, 150)]}
+
+
+def test_what_was_never_settled_leaves_no_history(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(60), per_minute=10)
+    park.write("electricity", "main", [(HOUR, {IMPORT: 99_000.0})])
+    running = Rollup(park.store, park.park)
+    running.cycle(T0 + HOUR + 20_000)
+    assert (park.values(IMPORT, meter="main")[3] or 0) > 80_000
+
+    rising(park, range(61, 76), per_minute=10)
+    running.cycle(T0 + HOUR + 15 * MINUTE + 20_000)
+
+    assert park.values(IMPORT, meter="main") == dict.fromkeys(range(5), 150)
+    assert park.points("meter_15m_history", meter="main") == {}
+    assert park.points("group_15m_history", level="park") == {}
