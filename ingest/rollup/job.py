@@ -28,11 +28,13 @@ from ingest.store import Store
 from metering.dated import BEGINNING_MS
 from metering.park import Park
 from metering.quantities import Medium
-from metering.series import GROUP_GRACE_MS, PARK_EDITION, rollup_database
+from metering.series import GROUP_GRACE_MS, PARK_EDITION, SLOT_MS, rollup_database
 
 #: By then the read that bounds a slot is there, unless it is polled less often than every 10 s; not to look
 #: before spares reading everything twice.
 _BOUNDING_READ_MS = 12_000
+#: A meter whose rows were left out is named for so long.
+_LEFT_OUT_FOR_MS = 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Rollup:
         self._book = ProgressBook(store, park.id)
         self._late: LateBook | None = None
         self._looked_at_ms = 0
+        #: When rows of an unsynchronised clock were last found, by meter.
+        self._left_out_ms: Mapping[str, int] = {}
         #: Time of the first read of each counter, by meter.
         self._first_ms: Mapping[str, Mapping[str, int]] = {}
         self._first_slot_ms: int | None = None
@@ -105,7 +109,7 @@ class Rollup:
         due = late.due(now_ms=now_ms, is_patient=is_patient)
         ended_ms = floor_slot(now_ms)
         if due or ended_ms > self._looked_at_ms or self._edited_from_ms is not None:
-            self._look_around(ended_ms, is_late=bool(due))
+            self._look_around(now_ms, due)
         counts = self._meters.roll(self._late_works(due), reason="late", now_ms=now_ms)
         self._meters.rolled = merged([*self._meters.rolled, *self._member_spans(due, ended_ms)])
         wait_ms = _BOUNDING_READ_MS if is_patient else 0
@@ -119,7 +123,7 @@ class Rollup:
 
     def _begin(self, now_ms: int) -> LateBook:
         """Find out where a former process stopped."""
-        self._look_around(floor_slot(now_ms), is_late=True)
+        self._look_around(now_ms)
         self._meters.progress, self._kept = self._book.read()
         self._meters.rolled = list(self._kept.owed)
         self._settled_ms = {meter: one.resume_ms for meter, one in self._meters.progress.items()}
@@ -145,17 +149,31 @@ class Rollup:
         if owed != self._kept.owed:
             self._keep(replace(self._kept, owed=owed))
 
-    def _look_around(self, ended_ms: int, *, is_late: bool) -> None:
+    def _look_around(self, now_ms: int, due: Mapping[str, tuple[int, int]] | None = None) -> None:
         """Read again which meters there are, and what is known of them."""
         self._meters.catalogue = self._raw.catalogue()
         self._meters.facts = read_facts(self._store, self.park)
         is_new = bool(self._meters.catalogue.meters.keys() - self._meters.progress.keys())
-        if is_new or is_late:
+        if is_new or due or self._late is None:
             self._first_ms = self._raw.first_reads(self._meters.catalogue)
             for meter, counters in self._first_ms.items():
                 self._meters.known[meter] |= counters.keys()
         self._first_slot_ms = self._derived.maybe_first_ms()
-        self._looked_at_ms = ended_ms
+        self._look_for_lost_time(due or {}, now_ms)
+        self._looked_at_ms = floor_slot(now_ms)
+
+    def _look_for_lost_time(self, due: Mapping[str, tuple[int, int]], now_ms: int) -> None:
+        """Note the meters whose rows are left out, as their gateway's clock is not synchronised."""
+        found = self._raw.without_time(since_ms=now_ms - SLOT_MS, spans_ms=due)
+        seen_ms = {**self._left_out_ms, **dict.fromkeys(found, now_ms)}
+        self._left_out_ms = {
+            meter: at_ms for meter, at_ms in seen_ms.items() if now_ms - at_ms < _LEFT_OUT_FOR_MS
+        }
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Meters with rows in the last hour that are in no sum, for want of a synchronised clock."""
+        return tuple(sorted(self._left_out_ms))
 
     def _late_works(self, due: Mapping[str, tuple[int, int]]) -> list[Work]:
         """Plan the published slots that late rows touch."""

@@ -20,7 +20,10 @@ from metering.series import LATE, QUALITY, SLOT_MS, raw_database
 Reads = dict[str, dict[str, list[Read]]]
 
 #: Rows whose time is no truth are left out.
-_TRUE_TIME = f'"{QUALITY}" & {ReadingFlag.CLOCK_UNSYNCHRONISED.value} = 0'
+_BIT = ReadingFlag.CLOCK_UNSYNCHRONISED.value
+_TRUE_TIME = f'"{QUALITY}" & {_BIT} = 0'
+_FALSE_TIME = f'"{QUALITY}" & {_BIT} = {_BIT}'
+_MEDIA = ", ".join(f'"{medium}"' for medium in Medium)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,8 @@ class RawDatabase:
 
     def catalogue(self) -> Catalogue:
         """Ask what there is."""
-        media = ", ".join(f'"{medium}"' for medium in Medium)
-        fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {media}")
-        meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {media} WITH KEY = "meter"')
+        fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {_MEDIA}")
+        meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {_MEDIA} WITH KEY = "meter"')
         return Catalogue(
             media=self._chosen((row[-1], Medium(series.name)) for series in meters for row in series.rows),
             counters={Medium(one.name): self._counters(row[0] for row in one.rows) for one in fields},
@@ -171,6 +173,19 @@ class RawDatabase:
             for row in series.rows:
                 found[row[0]].add(series.tags["meter"])
         return found
+
+    def without_time(self, *, since_ms: int, spans_ms: Mapping[str, tuple[int, int]]) -> set[str]:
+        """Give the meters with rows of an unsynchronised clock since an instant, or in a span of theirs."""
+        places = [f"time >= {since_ms}ms"]
+        places += [
+            f"\"meter\" = '{meter}' AND time >= {from_ms}ms AND time < {to_ms + 1}ms"
+            for meter, (from_ms, to_ms) in spans_ms.items()
+        ]
+        queries = [
+            f'SELECT count("{QUALITY}") FROM {_MEDIA} WHERE {place} AND {_FALSE_TIME} GROUP BY "meter"'
+            for place in places
+        ]
+        return {series.tags["meter"] for series in self._store.query(self._database, "; ".join(queries))}
 
     def late(self, *, since_ms: int) -> list[LateNotice]:
         """Give the notices of late rows written since an instant."""

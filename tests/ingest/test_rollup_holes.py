@@ -150,6 +150,21 @@ def test_a_read_after_a_restart_changes_what_was_never_final(park: SmallPark) ->
     assert [values[slot] for slot in range(1, 40)] == [15] * 39
 
 
+def test_a_read_is_final_only_after_the_return_time(park: SmallPark) -> None:
+    park.announce("main", Medium.ELECTRICITY, IMPORT)
+    rising(park, range(15), per_minute=10)
+    park.write("electricity", "main", [(16 * MINUTE, {IMPORT: 90_000.0})])
+    running = Rollup(park.store, park.park)
+    running.cycle(T0 + 31 * MINUTE + 5000)
+    assert (park.values(IMPORT, meter="main")[0] or 0) > 10_000
+
+    park.write("electricity", "main", [(30 * MINUTE + 30_000, {IMPORT: 10_305.0})])
+    running.cycle(T0 + 45 * MINUTE + 20_000)
+
+    assert park.values(IMPORT, meter="main")[0] == 150
+    assert park.values(USE, "group_15m", level="park")[0] == 150
+
+
 def test_a_counter_that_is_read_again_after_days_is_interpolated_over_them(park: SmallPark) -> None:
     park.announce("main", Medium.ELECTRICITY, IMPORT, EXPORT)
     day = 24 * 60

@@ -122,16 +122,20 @@ def test_rows_of_an_unsynchronised_clock_are_in_no_slot_and_no_member(park: Smal
     )
     rising(park, "main", range(61))
     park.write("electricity", "main", [(25 * MINUTE + 1, {"quality": UNSYNCHRONISED, IMPORT: 99_999.0})])
-    park.notice("main", from_ms=IN_2020, to_ms=IN_2020 + 2 * MINUTE, at_ms=30 * MINUTE)
+    park.notice("main", from_ms=IN_2020, to_ms=IN_2020 + 2 * MINUTE, at_ms=HOUR)
 
-    park.once(HOUR)
+    running = Rollup(park.store, park.park)
+    running.cycle(T0 + HOUR + 20_000, is_patient=False)
 
     assert park.values(IMPORT, meter="main") == dict.fromkeys(range(4), 150)
     assert park.values(f"{IMPORT}_quality", meter="main") == dict.fromkeys(range(4), 0)
+    assert running.left_out == ("main",)  # what is older than a slot is named where a notice told of it
+    running.cycle(T0 + 2 * HOUR + 19_999)
+    assert running.left_out == ()
     assert park.points("meter_15m", meter="press") == {}
     assert park.points("member", meter="press") == {}
     assert park.points("member", meter="thermometer") == {}
-    assert park.points("member", meter="main", level="zone").keys() == set(range(4))
+    assert park.points("member", meter="main", level="zone").keys() == set(range(7))
 
 
 def test_other_bits_of_quality_leave_the_counters_good(park: SmallPark) -> None:

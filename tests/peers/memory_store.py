@@ -29,7 +29,7 @@ _SELECT = re.compile(
 _TIME = re.compile(r"time (>=|<|>) (-?\d+)ms")
 _EQUAL = re.compile(r"\"(\w+)\" = '([^']*)'")
 _PATTERN = re.compile(r"\"(\w+)\" =~ /(.+)/")
-_WITHOUT_BIT = re.compile(r"\"(\w+)\" & (\d+) = 0")
+_BIT = re.compile(r"\"(\w+)\" & (\d+) = (\d+)")
 _CALL = re.compile(r"(first|last|count)\(\"(\w+)\"\)(?: AS \"(\w+)\")?")
 
 
@@ -53,7 +53,7 @@ class _Condition:
     stop_ms: int = 2**63
     tag: str = ""
     pattern: re.Pattern[str] | None = None
-    bits: tuple[str, int] | None = None
+    bits: tuple[str, int, int] | None = None
 
     def allows_series(self, tags: Mapping[str, str]) -> bool:
         return self.pattern is None or self.pattern.search(tags.get(self.tag, "")) is not None
@@ -178,13 +178,13 @@ def _matching(database: Database, name: str, conditions: Sequence[_Condition]) -
         stop_ms = min((one.stop_ms for one in conditions), default=2**63)
         bits = [one.bits for one in conditions if one.bits is not None]
         for time_ms, fields in by_time.items():
-            if start_ms <= time_ms < stop_ms and all(_has_none(fields, *one) for one in bits):
+            if start_ms <= time_ms < stop_ms and all(_has_bits(fields, *one) for one in bits):
                 yield _Point(found, time_ms, fields)
 
 
-def _has_none(fields: Fields, name: str, bit: int) -> bool:
+def _has_bits(fields: Fields, name: str, mask: int, bits: int) -> bool:
     value = fields.get(name)
-    return isinstance(value, int) and not value & bit
+    return isinstance(value, int) and value & mask == bits
 
 
 @lru_cache(maxsize=4096)
@@ -198,8 +198,8 @@ def _condition(text: str) -> _Condition:
         return _Condition(tag=match[1], pattern=re.compile(f"^{re.escape(match[2])}$"))
     if match := _PATTERN.fullmatch(text):
         return _Condition(tag=match[1], pattern=re.compile(match[2]))
-    if match := _WITHOUT_BIT.fullmatch(text):
-        return _Condition(bits=(match[1], int(match[2])))
+    if match := _BIT.fullmatch(text):
+        return _Condition(bits=(match[1], int(match[2]), int(match[3])))
     raise StoreRefused(f"this stand-in cannot read the condition: {text}")
 
 
