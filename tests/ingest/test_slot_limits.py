@@ -61,6 +61,12 @@ def test_what_is_jitter(step: int, fall: int, is_jitter: bool) -> None:  # noqa:
     assert (unwrap([(0, 5000), (MINUTE, 5000 - fall)], CounterRules(step=step)).flaws == ()) is is_jitter
 
 
+def test_a_spike_may_end_at_the_very_value_before_it() -> None:
+    course = unwrap([(0, 5000), (MINUTE, 9000), (2 * MINUTE, 5000), (3 * MINUTE, 5001)], CounterRules())
+
+    assert (list(course.totals), course.rejected, course.flaws) == ([5000, 5000, 5001], 1, ())
+
+
 def test_a_value_is_held_for_half_an_hour_and_not_longer() -> None:
     reads = [(0, 100), (HOLD_MS, 99), (HOLD_MS + 1, 99), (HOLD_MS + 2, 101)]
 
