@@ -275,17 +275,18 @@ class Rollup:
         return {meter: self._meters.progress[meter].next_ms for meter in there}
 
     def _spans_to_group(self, ready_ms: int, ended_ms: int) -> Iterator[Span]:
+        """Yield what has changed, what is ready, and what was edited."""
         rolled = self._meters.rolled
         yield from rolled
-        starts_ms = [one.start_ms for one in rolled[:1]]
+        first_slots_ms = [one.start_ms for one in rolled[:1]]
         if self._first_slot_ms is not None:
-            starts_ms.append(self._first_slot_ms)
-        first_ms = min(starts_ms, default=ended_ms)
+            first_slots_ms.append(self._first_slot_ms)
+        first_ms = min(first_slots_ms, default=ended_ms)
         grouped_ms = first_ms if self._kept.grouped_ms is None else self._kept.grouped_ms
-        spans = [maybe_span(grouped_ms, ready_ms)]
-        if self._edited_from_ms is not None:
-            spans.append(maybe_span(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms))
-        yield from (span for span in spans if span is not None)
+        if grouped_ms < ready_ms:
+            yield Span(grouped_ms, ready_ms)
+        if self._edited_from_ms is not None and max(self._edited_from_ms, first_ms) < ended_ms:
+            yield Span(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms)
 
     def _group_stage(self, waited_ms: int) -> GroupStage:
         announced_by = {meter: one.gateway for meter, one in self._meters.facts.items()}

@@ -292,7 +292,8 @@ class MeterStage:
         before = self.progress[work.meter]
         if one.span.stop_ms <= before.resume_ms:
             return before
-        return replace(before, resume_ms=min(before.resume_ms, one.span.start_ms), latest_ms=None)
+        resume_ms = min(before.resume_ms, one.progress.resume_ms)
+        return replace(before, resume_ms=resume_ms, latest_ms=None)
 
 
 def _awake(courses: Mapping[str, Course], latest_ms: int) -> Mapping[str, Course]:
