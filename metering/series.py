@@ -20,6 +20,8 @@ GROUP_LIVE = "group_live"
 MEMBER = "member"
 #: The park description by which groups were last derived: field `fingerprint`.
 PARK_EDITION = "park_edition"
+#: How far the rollup is, for a process that goes on from there (`ingest.rollup.progress`).
+ROLLUP_PROGRESS = "rollup_progress"
 EVENT = "event"
 GATEWAY_STATUS = "gateway_status"
 HISTORY_SUFFIX = "_history"
@@ -28,6 +30,8 @@ SLOT_MS = 15 * 60 * 1000
 LIVE_MS = 10 * 1000
 #: A row that arrives later than this after the end of its slot leaves a `late` point.
 LATE_AFTER_MS = 60 * 1000
+#: A group's slot waits so long after its end for its meters.
+GROUP_GRACE_MS = 5 * 60 * 1000
 #: How far back the rollup rereads `late` each time.
 LATE_REREAD_MS = 10 * 60 * 1000
 

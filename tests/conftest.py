@@ -63,6 +63,14 @@ def influxdb2(tmp_path_factory: pytest.TempPathFactory) -> StoreConfig:
     return StoreConfig(flavour=Flavour.TWO, url=url, token_file=token_file, org=org)
 
 
+@pytest.fixture
+def influxdb1(shared_influx: Influx) -> Iterator[Store]:
+    """A store on the shared InfluxDB 1.x."""
+    store = open_store(StoreConfig(flavour=Flavour.ONE, url=shared_influx.url))
+    yield store
+    store.close()
+
+
 @pytest.fixture(params=["influxdb-1", "influxdb-2"])
 def any_store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """Each InfluxDB in turn, for tests that take databases of their own."""

@@ -29,6 +29,10 @@ from metering.series import LIVE_MS
 
 _LOGGER = logging.getLogger(__name__)
 
+_CLOCKS = "clocks"
+
+#: Meters named in one text.
+_MAX_NAMED = 10
 #: Facts of meters for the live figures are read this often.
 _FACTS_EVERY_MS = 60_000
 #: How long a stop waits for an answer of InfluxDB.
@@ -171,7 +175,24 @@ class Service:
         self.health.revised += cycle.meters.revised + cycle.groups.revised
         self.health.notices = self._rollup.board.count
         self.health.events = self._rollup.board.texts
+        self._note_left_out(self._rollup.left_out)
         log_cycle(self._rollup.park.id, cycle, self.health.cycle_s)
+
+    def _note_left_out(self, meters: tuple[str, ...]) -> None:
+        """Say once, and on the page as long as it is so, whose readings are in no sum."""
+        before = self.health.troubles.pop(_CLOCKS, None)
+        if not meters:
+            if before is not None:
+                _LOGGER.info("park %s: all clocks are synchronised again", self._rollup.park.id)
+            return
+        more = f" and {len(meters) - _MAX_NAMED} more" if len(meters) > _MAX_NAMED else ""
+        text = (
+            f"readings of {', '.join(meters[:_MAX_NAMED])}{more} are in no sum: the clock of their gateway"
+            " was not synchronised; make its time source work"
+        )
+        self.health.troubles[_CLOCKS] = text
+        if text != before:
+            _LOGGER.warning("park %s: %s", self._rollup.park.id, text)
 
     def _take_edit(self) -> None:
         try:

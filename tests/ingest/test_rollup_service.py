@@ -20,7 +20,8 @@ from metering.errors import ConfigError
 from metering.quantities import Medium
 from metering.series import raw_database
 from simulators.servers import Influx, free_port
-from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park
+from tests.peers.memory_store import MemoryStore
+from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park, small_park_in
 from tests.system.chain import wait_until
 
 INGEST = Path(sys.executable).parent / "zonewise-ingest"
@@ -186,6 +187,25 @@ async def test_a_faulty_edit_is_reported_and_the_last_good_park_goes_on(
     running._cycle(T0 + HOUR + 30_000)
     assert running.health.is_good
     assert park.points("group_15m", group="north") == {}
+
+
+def test_whose_clock_is_not_synchronised_is_said(parks: Path, caplog: pytest.LogCaptureFixture) -> None:
+    park = filled(small_park_in(MemoryStore(), parks))
+    rows = [(59 * MINUTE + m, {IMPORT: 9.0, "quality": 8}) for m in range(12)]
+    for meter in ("press", *(f"m-{number:02}" for number in range(12))):
+        park.write("electricity", meter, rows)
+    running = service(park, parks)
+
+    running._cycle(T0 + HOUR + 20_000)
+    running._cycle(T0 + HOUR + 30_000)
+
+    assert not running.health.is_good
+    assert b"m-09 and 3 more are in no sum" in running.health._healthz().body
+    assert caplog.text.count("are in no sum") == 1
+    with caplog.at_level("INFO"):
+        running._cycle(T0 + 2 * HOUR + 20_000)
+    assert running.health.is_good
+    assert "all clocks are synchronised again" in caplog.text
 
 
 def test_a_park_that_is_gone_is_a_faulty_edit(parks: Path) -> None:

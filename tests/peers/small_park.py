@@ -54,8 +54,12 @@ class SmallPark:
 
     def edit(self, *, press: str) -> Park:
         """Write the description with another place of the press, and read it."""
+        return self.describe(PARK_YAML.format(park=self.name, press=press))
+
+    def describe(self, text: str) -> Park:
+        """Write the description, and read it."""
         path = self.folder / f"{self.name}.yaml"
-        path.write_text(PARK_YAML.format(park=self.name, press=press), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         self.park = load_park(path)
         return self.park
 
@@ -81,6 +85,24 @@ class SmallPark:
         tags = (("instance", "1"), ("meter", meter), ("park", self.name))
         fields = {"from_ms": T0 + from_ms, "to_ms": T0 + to_ms}
         self.store.write(raw_database(self.name), encode_point("late", tags, fields, T0 + at_ms))
+
+    def raw_rows(self, medium: str) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+        """Give the rows of a medium by meter, as `write` takes them."""
+        found = self.store.query(raw_database(self.name), f'SELECT * FROM "{medium}" GROUP BY "meter"')
+        return {
+            one.tags["meter"]: [
+                (
+                    row[0] - T0,
+                    {
+                        name: value if name == "quality" else float(value)
+                        for name, value in zip(one.columns[1:], row[1:], strict=True)
+                        if value is not None and name != "park"
+                    },
+                )
+                for row in one.rows
+            ]
+            for one in found
+        }
 
     def once(self, at_ms: int) -> Cycle:
         """Run a new process's rollup of all there is, `at_ms` after `T0`."""
