@@ -4,11 +4,9 @@ The file says where and how to read: broker, buses and, per meter, model, bus, a
 registers mean stands in the catalogue (`edge.catalogue`); any quantity of a meter can be overridden here.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,17 +18,12 @@ from edge.profile import Profile
 from edge.tables import RegisterPatch
 from edge.transformers import TransformerRatio
 from metering.config import Location, Model, did_you_mean
-from metering.connection import Broker, HttpAddress, parse_address
+from metering.connection import Broker, HttpAddress
 from metering.errors import ConfigError
 from metering.local_http import Address
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
 
-# Nine digits before and behind the point are more than any nameplate has.
-_SIDE = r"[0-9]{1,9}(\.[0-9]{1,9})?"
-_RATIO_PATTERN = rf"^{_SIDE}( */ *{_SIDE})?$"
-_RATIO = re.compile(_RATIO_PATTERN)
-#: Port of Modbus TCP (MODBUS Messaging on TCP/IP V1.0b, 3.1.3).
-_MODBUS_PORT = 502
+_RATIO_PATTERN = r"^[0-9.]+(/[0-9.]+)?$"
 _LAST_SERIAL_ADDRESS = 247
 #: Unit id of a device that is on the network itself (MODBUS Messaging on TCP/IP V1.0b, 4.4.2.1).
 _DIRECT_TCP_ADDRESS = 255
@@ -40,17 +33,16 @@ MeterId = Annotated[str, Field(pattern=METER_ID_PATTERN, description="Unique in 
 
 def _parse_ratio(written: object) -> object:
     """Read `250/5` or `50` as an exact fraction."""
-    if isinstance(written, Fraction):
-        return written
     if isinstance(written, bool) or not isinstance(written, str | int | float):
-        raise ValueError("must be a ratio such as 250/5")  # noqa: TRY004 - pydantic takes a ValueError for a problem
+        return written
     primary, _, secondary = str(written).partition("/")
-    if not _RATIO.fullmatch(str(written)) or not Decimal(secondary.strip() or 1):
-        raise ValueError(f"{written!r} is not a ratio such as 250/5")
-    maybe_secondary = Fraction(Decimal(secondary.strip())) if secondary.strip() else None
-    ratio = TransformerRatio(Fraction(Decimal(primary.strip())), maybe_secondary)
-    if ratio < 1:
-        raise ValueError(f"{written!r} is below 1: the primary comes first, as in 250/5")
+    try:
+        maybe_secondary = Fraction(Decimal(secondary.strip())) if secondary.strip() else None
+        ratio = TransformerRatio(Fraction(Decimal(primary.strip())), maybe_secondary)
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"{written!r} is not a ratio such as 250/5") from None
+    if ratio <= 0:
+        raise ValueError(f"ratio {written!r} is not positive")
     return ratio
 
 
@@ -62,28 +54,12 @@ Ratio = Annotated[
 ]
 
 
-DeviceAddress = Annotated[
-    Address,
-    BeforeValidator(partial(parse_address, default_port=_MODBUS_PORT, min_port=1)),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string"}),
-]
-ConverterAddress = Annotated[
-    Address,
-    BeforeValidator(partial(parse_address, min_port=1)),
-    PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": ":[0-9]{1,5}$"}),
-]
-
-
 class BusFile(Model):
     """One physical line: exactly one of `tcp`, `serial` and `rtu_over_tcp`."""
 
-    tcp: DeviceAddress | None = Field(
-        default=None, description="host or host:port of a Modbus TCP device or gateway; default port 502"
-    )
+    tcp: HttpAddress | None = Field(default=None, description="host:port of a Modbus TCP device or gateway")
     serial: Path | None = Field(default=None, description="Device file, best below /dev/serial/by-id")
-    rtu_over_tcp: ConverterAddress | None = Field(
+    rtu_over_tcp: HttpAddress | None = Field(
         default=None, description="host:port of a serial converter that passes RTU frames on"
     )
     baud: int | None = Field(default=None, ge=300, le=921600, description="Serial lines: default 9600")
@@ -96,14 +72,6 @@ class BusFile(Model):
     pause_ms: float = Field(
         default=0.0, ge=0, le=5000, description="Least silence before a request, where the line needs more"
     )
-
-    @property
-    def end(self) -> tuple[str, str]:
-        """The key and what it leads to, the same for two spellings of one port or host."""
-        if self.serial is not None:
-            return "serial", str(self.serial.resolve())
-        maybe_address = self.tcp or self.rtu_over_tcp
-        return "tcp" if self.tcp else "rtu_over_tcp", str(maybe_address).lower()
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what does not fit together."""
@@ -201,8 +169,6 @@ class OutboxFile(Model):
 class GatewayFile(Model):
     """gateway.yaml."""
 
-    stand_ins = {"park": "a", "gateway": "a", "broker": {"host": "a"}}  # noqa: RUF012 - of the base class
-
     park: Annotated[str, Field(pattern=PARK_ID_PATTERN, description="Id of the park")]
     gateway: Annotated[str, Field(pattern=GATEWAY_ID_PATTERN, description="Id of this gateway in the park")]
     broker: Broker
@@ -228,7 +194,6 @@ class GatewayFile(Model):
                 yield (key,), f"there are no {key}"
         for name, bus in self.buses.items():
             yield from ((("buses", name, *where), text) for where, text in bus.problems())
-        yield from self._double_lines()
         for place, meter in enumerate(self.meters):
             for where, text in (*meter.problems(), *self._bus_problems(meter)):
                 yield ("meters", place, *where), text
@@ -243,15 +208,6 @@ class GatewayFile(Model):
             maybe_bus.tcp and meter.address == _DIRECT_TCP_ADDRESS
         ):
             yield ("address",), f"address {meter.address} is not 1 to 247 (or 255 for a device on tcp)"
-
-    def _double_lines(self) -> Iterator[tuple[Location, str]]:
-        """Two programs' halves of one line would talk at once; a converter often takes one connection."""
-        first: dict[str, str] = {}
-        for name, bus in self.buses.items():
-            key, end = bus.end
-            before = first.setdefault(end, name)
-            if before != name:
-                yield ("buses", name, key), f"{end} is already bus {before!r}: put its meters on that bus"
 
     def _double_ids(self) -> Iterator[tuple[Location, str]]:
         first: dict[str, int] = {}

@@ -27,24 +27,14 @@ FunctionName = Literal["holding", "input"]
 Marker = int | Literal["all-ones", "signed-max", "signed-min"]
 
 
-# Exact fractions of larger exponents take minutes to compute, and no meter counts in them.
-_MAX_EXPONENT = 30
-
-
-def _bounded(value: Decimal) -> Decimal:
-    if not value.is_finite() or (value and abs(value.adjusted()) > _MAX_EXPONENT):
-        raise ValueError(f"a number has at most {_MAX_EXPONENT} digits before or behind its point")
-    return value
-
-
 def _not_zero(value: Decimal) -> Decimal:
-    if value == 0:
+    if value == 0 or not value.is_finite():
         raise ValueError("a scale is a number other than 0")
     return value
 
 
-ScaleFactor = Annotated[Decimal, AfterValidator(_bounded), AfterValidator(_not_zero)]
-Positive = Annotated[Decimal, Field(gt=0), AfterValidator(_bounded)]
+ScaleFactor = Annotated[Decimal, AfterValidator(_not_zero)]
+Positive = Annotated[Decimal, Field(gt=0)]
 
 
 def _hex_registers(text: str) -> str:

@@ -114,8 +114,6 @@ class QuarantineConfig(Model):
 class IngestConfig(Model):
     """ingest.yaml."""
 
-    stand_ins = {"broker": {"host": "a"}, "parks": ".", "data": "."}  # noqa: RUF012 - of the base class
-
     instance: Annotated[str, Field(pattern=INSTANCE_PATTERN)] = Field(
         default="1", description="Name of this process among several that serve the same parks"
     )

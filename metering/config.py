@@ -14,36 +14,24 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from metering.config_remainder import Remainder
-from metering.config_words import choices, describe
 from metering.errors import ConfigError, Problem
-
-# Many times what the largest park needs; aliases can make billions of a page.
-_MAX_VALUES = 200_000
 
 #: Where in a document: keys and list positions from the top.
 Location = tuple[str | int, ...]
 
 
 class Model(BaseModel):
-    """Root of all configuration models: frozen, unknown keys refused.
-
-    Attributes:
-        stand_ins: For keys that a file needs: a value in the place of a wrong one while rules across keys are
-            checked. A table whose entries others name has none.
-    """
+    """Root of all configuration models: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-    stand_ins: ClassVar[Mapping[str, object]] = {}
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what is wrong across keys; overridden by models that have such rules."""
@@ -95,7 +83,6 @@ class _Document:
         self.file = file
         self.data: Any = None
         self.problems: list[Problem] = []
-        self._size = 0
         self._values: dict[Location, yaml.Mark] = {}
         self._keys: dict[Location, yaml.Mark] = {}
 
@@ -113,11 +100,6 @@ class _Document:
 
     def _build(self, loader: yaml.SafeLoader, node: yaml.Node, here: Location) -> Any:  # noqa: ANN401 - YAML is anything
         self._values[here] = node.start_mark
-        self._size += 1
-        if self._size > _MAX_VALUES:
-            raise yaml.MarkedYAMLError(
-                problem=f"more than {_MAX_VALUES:,} values, aliases counted", problem_mark=node.start_mark
-            )
         if not isinstance(node, yaml.ScalarNode) and node.tag not in _PLAIN_TAGS:
             self._add_mark(node.start_mark, f"not valid YAML: the tag {node.tag} is not known")
         if isinstance(node, yaml.SequenceNode):
@@ -148,13 +130,9 @@ class _Document:
         if at_key and location in self._keys:
             self._add_mark(self._keys[location], message)
             return
-        self._add_mark(self._values.get(self.nearest(location)), message)
-
-    def nearest(self, location: Location) -> Location:
-        """Return the deepest part of a location that the file has."""
         while location and location not in self._values:
             location = location[:-1]
-        return location
+        self._add_mark(self._values.get(location), message)
 
     def _add_mark(self, mark: yaml.Mark | None, message: str) -> None:
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -182,66 +160,70 @@ def load(path: Path, model: type[AnyModel]) -> AnyModel:
 
 
 def _validate(document: _Document, model: type[AnyModel]) -> AnyModel:
-    try:
-        loaded = model.model_validate(document.data)
-    except ValidationError as error:
-        _note_all(document, model, error.errors(include_url=False))
-        _check_the_rest(document, model)
-        raise ConfigError(document.problems) from None
-    for location, message in loaded.problems():
-        document.add(location, message)
+    maybe_loaded = _validate_or_note(document, model, document.data)
+    if maybe_loaded is None:
+        # Rules across keys can still be checked when nothing worse than unknown keys was found.
+        pruned = _without_unknown_keys(document.data, model)
+        maybe_loaded = None if pruned is None else model.model_validate(pruned)
+    if maybe_loaded is not None:
+        for location, message in maybe_loaded.problems():
+            document.add(location, message)
     document.check()
-    return loaded
+    if maybe_loaded is None:  # unreachable: a failed validation has left problems
+        raise ConfigError([Problem(document.file, 0, 0, "cannot be used")])
+    return maybe_loaded
 
 
-def _note_all(document: _Document, model: type[Model], found: list[ErrorDetails]) -> None:
-    """Note each wrong value once: where several kinds of value are allowed, each is reported apart."""
-
-    def place(one: ErrorDetails) -> Location:
-        return document.nearest(one["loc"])
-
-    for one in found:
-        if one["type"] in {"extra_forbidden", "missing"}:
-            _note_key(document, model, one)
-    values = [one for one in found if one["type"] not in {"extra_forbidden", "missing"}]
-    for location, errors in groupby(sorted(values, key=lambda one: str(place(one))), key=place):
-        same = list(errors)
-        words = [part for part in location if isinstance(part, str)]
-        text = describe(words[-1] if words else "", same)
-        document.add(location, text + did_you_mean(str(same[0]["input"]), choices(same)))
+def _validate_or_note(document: _Document, model: type[AnyModel], data: object) -> AnyModel | None:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            _note(document, model, details)
+        return None
 
 
-def _note_key(document: _Document, model: type[Model], one: ErrorDetails) -> None:
-    location = one["loc"]
-    if one["type"] == "missing":
-        document.add(location[:-1], f"key {str(location[-1])!r} is missing")
-    else:
+def _note(document: _Document, model: type[Model], details: ErrorDetails) -> None:
+    location = details["loc"]
+    if details["type"] == "extra_forbidden":
         known = _keys_at(model, location[:-1])
         document.add(
             location, f"unknown key {location[-1]!r}{did_you_mean(str(location[-1]), known)}", at_key=True
         )
+    elif details["type"] == "missing":
+        document.add(location[:-1], f"key {str(location[-1])!r} is missing")
+    else:
+        document.add(location, _describe(location, details))
 
 
-def _check_the_rest(document: _Document, model: type[Model]) -> None:
-    """Check the rules across keys on what is left without the wrong values."""
-    left = Remainder(document.data)
-    maybe_loaded = _load_remainder(left, model)
-    if maybe_loaded is not None:
-        for place, message in maybe_loaded.problems():
-            location = left.location(place)
-            if not left.is_due_to_removal(location, message):
-                document.add(location, message)
+def _describe(location: Location, details: ErrorDetails) -> str:
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "string_type" and isinstance(details["input"], int | float):
+        message += ", write it in quotes"
+    words = [part for part in location if isinstance(part, str)]
+    return f"{words[-1]}: {message}" if words else message
 
 
-def _load_remainder(left: Remainder, model: type[AnyModel]) -> AnyModel | None:
-    while True:
-        try:
-            return model.model_validate(left.data)
-        except ValidationError as error:
-            # The last first, so that the positions of the others stay.
-            places = sorted((one["loc"] for one in error.errors(include_url=False)), key=str, reverse=True)
-            if not all(left.remove(place, model.stand_ins) for place in places):
+def _without_unknown_keys(data: object, model: type[Model]) -> object | None:
+    """Give the data without unknown keys; `None` when other errors remain."""
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        pruned: object = json.loads(json.dumps(data, default=str))
+        for details in error.errors(include_url=False):
+            if details["type"] != "extra_forbidden" or not _remove(pruned, details["loc"]):
                 return None
+        return pruned
+    return data
+
+
+def _remove(data: Any, location: Location) -> bool:  # noqa: ANN401 - YAML is anything
+    for part in location[:-1]:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return isinstance(data, dict) and data.pop(location[-1], data) is not data
 
 
 def _keys_at(model: type[Model], location: Location) -> list[str]:

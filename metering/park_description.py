@@ -149,8 +149,6 @@ class QuantityEntry(Model):
 class ParkDescription(Model):
     """A park description file."""
 
-    stand_ins = {"park": "a", "name": "a", "timezone": "UTC"}  # noqa: RUF012 - of the base class
-
     park: ParkId = Field(description="Id: lower-case letters, digits, hyphens; at most 32")
     name: str = Field(description="As people call it")
     timezone: str = Field(description="IANA name, such as Europe/Ljubljana")

@@ -1,9 +1,7 @@
 """`zonewise-edge check`: is the configuration right, and do bus and uplink keep up?"""
 
-import os
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,7 +9,6 @@ import click
 from edge.check import MOST_BUSY, BusForecast, Forecast, forecast
 from edge.commands.options import config_option
 from edge.config import load_config
-from metering.connection import Broker, Tls
 
 
 @click.command("check")
@@ -30,7 +27,7 @@ def command(config_path: Path, uplink_mb: float | None) -> None:
     config = load_config(config_path)
     predicted = forecast(config)
     _print(predicted)
-    warnings = [*config.warnings, *_missing_files(config.broker), *_warnings(predicted, uplink_mb)]
+    warnings = [*config.warnings, *_warnings(predicted, uplink_mb)]
     for warning in warnings:
         _wrap(f"warning: {warning}")
     if warnings:
@@ -64,21 +61,6 @@ def _warnings(predicted: Forecast, uplink_mb: float | None) -> list[str]:
             " use a longer poll_s"
         )
     return found
-
-
-def _missing_files(broker: Broker) -> Iterator[str]:
-    """Yield what `run` would not find here; a file that is checked at a desk may well lack it."""
-    tls = broker.tls or Tls()
-    for key, maybe_path in (
-        ("password_file", broker.password_file),
-        ("ca_file", tls.ca_file),
-        ("cert_file", tls.cert_file),
-        ("key_file", tls.key_file),
-    ):
-        if maybe_path is not None and not os.access(maybe_path, os.R_OK):
-            yield f"{key} {maybe_path} cannot be read here; `zonewise-edge run` needs it"
-    if broker.password_env is not None and not os.environ.get(broker.password_env):
-        yield f"environment variable {broker.password_env} is not set here; `zonewise-edge run` needs it"
 
 
 def _too_slow(bus: BusForecast) -> str:

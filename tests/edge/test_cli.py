@@ -35,10 +35,11 @@ async def run(*arguments: str) -> Done:
     return Done(process.returncode or 0, out.decode(), err.decode())
 
 
-def write(folder: Path, bus: str, meters: str, *, more: str = "", broker: str = "{host: localhost}") -> str:
+def write(folder: Path, bus: str, meters: str, *, more: str = "") -> str:
     path = folder / "gateway.yaml"
     path.write_text(
-        f"park: demo\ngateway: gw-1\nbroker: {broker}\n{more}buses:\n  line1: {bus}\nmeters:\n{meters}",
+        f"park: demo\ngateway: gw-1\nbroker: {{host: localhost}}\n{more}"
+        f"buses:\n  line1: {bus}\nmeters:\n{meters}",
         encoding="utf-8",
     )
     return str(path)
@@ -119,21 +120,6 @@ async def test_a_wrong_file_lists_everything_with_its_place(tmp_path: Path) -> N
     for text in ("address", "unknown key 'pol_s'; did you mean 'poll_s'?"):
         assert text in done.err
     assert ":7:" in done.err
-
-
-async def test_check_warns_of_secrets_that_are_not_there(tmp_path: Path) -> None:
-    broker = "{host: localhost, password_file: secret, tls: {ca_file: ca.pem}}"
-    path = write(tmp_path, "{tcp: 127.0.0.1:502}", METER, broker=broker)
-
-    done = await run("check", "--config", path)
-
-    assert done.code == 1
-    out = "".join(done.out.split())
-    for key, name in (("password_file", "secret"), ("ca_file", "ca.pem")):
-        assert f"warning:{key}{tmp_path}/{name}cannotbereadhere;" in out
-    (tmp_path / "secret").touch()
-    (tmp_path / "ca.pem").touch()
-    assert (await run("check", "--config", path)).code == 0
 
 
 async def test_run_says_which_setting_to_change_when_the_port_is_taken(tmp_path: Path) -> None:

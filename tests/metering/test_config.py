@@ -69,13 +69,6 @@ def test_what_cannot_be_built_is_said_without_a_traceback(tmp_path: Path, text: 
         read(tmp_path, text)
 
 
-def test_aliases_that_multiply_end_in_an_error(tmp_path: Path) -> None:
-    levels = [f"  l{n + 1}: &l{n + 1} [{', '.join([f'*l{n}'] * 10)}]" for n in range(9)]
-    bomb = "\n".join(["", "  l0: &l0 [x, x, x, x, x, x, x, x, x, x]", *levels])
-    with pytest.raises(ConfigError, match=r"x\.yaml:\d+:\d+: not valid YAML: more than 200,000 values"):
-        read(tmp_path, bomb)
-
-
 def test_the_nearest_words_are_offered() -> None:
     assert did_you_mean("addres", ["address", "model"]) == "; did you mean 'address'?"
     assert did_you_mean("zzz", ["address"]) == ""
