@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from edge import agent, health
+from edge.clock import Step
 from edge.health import BusState
 from metering.local_http import Page, Routes
 
@@ -58,6 +59,7 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
         "software": service.identity.software,
         "problems": problems(service, polling),
         "clock": service.clock,
+        "clock_last_step": None if service.maybe_step is None else _step(service.maybe_step),
         "broker": {"connected": service.connected, "outstanding_messages": service.outstanding},
         "outbox": {
             "disk_is_usable": service.outbox_disk_is_usable,
@@ -70,6 +72,10 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
         "buses": [_bus(one) for one in polling.buses],
         "devices": [_device(one, polling.at_s) for one in polling.devices],
     }
+
+
+def _step(step: Step) -> Mapping[str, Any]:
+    return {"by_s": round(step.by_s, 3), "at": step.at}
 
 
 def _bus(bus: health.BusHealth) -> Mapping[str, Any]:

@@ -87,6 +87,7 @@ COUNTERS = (
     "messages_resent",
     "bytes_sent",
     "disk_failures",
+    "clock_steps",
 )
 
 
