@@ -116,7 +116,11 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("medium: electricity, role", "medium: electricty, role", "15:18: medium: Input should be"),
+        (
+            "medium: electricity, role",
+            "medium: electricty, role",
+            "15:18: medium: 'electricty' is not 'electricity'",
+        ),
         (
             "Europe/Ljubljana",
             "Europe/Lubljana",
@@ -125,7 +129,7 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
         ("Europe/Ljubljana", "Europe", "4:11: timezone: unknown time zone 'Europe'"),
         ("fed_by: main", "fed_by: man", "20:13: unknown meter 'man'; did you mean 'main'?"),
         ("name: Demo park", "", "2:1: key 'name' is missing"),
-        ("name: Demo park", "name: 5", "3:7: name: Input should be a valid string, write it in quotes"),
+        ("name: Demo park", "name: 5", "3:7: name: 5 is not text; write it in quotes"),
         ("  hall:", "  hall: {name: a, zone: north}\n  hall:", "10:3: key 'hall' stands twice"),
         ("name: Demo park", "name: [", "not valid YAML"),
         ("zone: north}", "zone: nowhere}", "9:28: unknown zone 'nowhere'"),
