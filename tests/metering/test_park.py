@@ -113,6 +113,26 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
     ]
 
 
+def test_wrong_values_and_what_only_the_whole_tells_come_in_one_round(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("name: Demo park", "name: 5")
+        .replace("medium: electricity, role", "medium: electricty, role", 1)
+        .replace("place: north}", "place: nort}")
+        .replace("tenant: mill", "tenant: mil")
+        .replace("fed_by: main", "fed_by: press")
+    )
+
+    found = problems(tmp_path, text)
+
+    assert found[0] == "3:7: name: 5 is not text; write it in quotes"
+    assert found[1].startswith("15:18: medium: 'electricty' is not 'electricity'")
+    assert found[2:] == [
+        "16:50: unknown zone 'nort'; did you mean 'north'?",
+        "19:13: unknown tenant 'mil'; did you mean 'mill'?",
+        "21:13: 'press' is fed by itself, directly or over others",
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
