@@ -127,9 +127,9 @@ def test_wrong_values_and_what_only_the_whole_tells_come_in_one_round(tmp_path: 
     assert found[0] == "3:7: name: 5 is not text; write it in quotes"
     assert found[1].startswith("15:18: medium: 'electricty' is not 'electricity'")
     assert found[2:] == [
-        "16:50: unknown zone 'nort'; did you mean 'north'?",
-        "19:13: unknown tenant 'mil'; did you mean 'mill'?",
-        "21:13: 'press' is fed by itself, directly or over others",
+        "15:49: unknown zone 'nort'; did you mean 'north'?",
+        "18:13: unknown tenant 'mil'; did you mean 'mill'?",
+        "20:13: 'press' is fed by itself, directly or over others",
     ]
 
 
