@@ -19,7 +19,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from edge.assembler import Assembler
-from edge.clock import Clock, Stamper, SystemClock
+from edge.clock import Clock, Stamper, Step, SystemClock
 from edge.config import ClockSource, GatewayConfig
 from edge.delivery import Delivery
 from edge.intake import Accepted, Intake, nobody_asks
@@ -72,6 +72,7 @@ class Snapshot:
     outbox_memory_bytes: int
     outbox_disk_bytes: int
     outstanding: int
+    maybe_step: Step | None = None
 
 
 class Agent:
@@ -94,6 +95,7 @@ class Agent:
         self._clock = clock
         self._system = system
         self._time_source = clock.source
+        self._steps_told = 0
         self._has_news = False
         self._window = DeliveryWindow(random=random.random)
         self._delivery = Delivery(
@@ -143,6 +145,7 @@ class Agent:
             outbox_memory_bytes=state.memory_bytes,
             outbox_disk_bytes=state.disk_bytes,
             outstanding=len(self._window),
+            maybe_step=self._clock.maybe_step,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -172,6 +175,7 @@ class Agent:
             if self._clock.source is not self._time_source:
                 # The birth carries the time as well: ingest refuses one of 1970.
                 self._time_source, self._has_news = self._clock.source, True
+            self._tell_of_steps()
             await self._outbox.maintain()
             if self._has_news:
                 self._has_news = False
@@ -180,6 +184,13 @@ class Agent:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP_S):
                     await over.wait()
+
+    def _tell_of_steps(self) -> None:
+        maybe_step, steps = self._clock.maybe_step, self._clock.steps
+        if maybe_step is not None and steps != self._steps_told:
+            self._steps_told = steps
+            text = "the clock stepped by %+.1f s at %s (steps so far: %d); times of new rows follow it"
+            _LOGGER.warning(text, maybe_step.by_s, maybe_step.at, steps)
 
     def _learn(self, changed: Mapping[str, MeterFacts]) -> None:
         # Meters are introduced one after the other; one birth tells of all that came meanwhile.
@@ -226,6 +237,7 @@ class Agent:
             "bytes_sent": self._delivery.counters.bytes_sent,
             "disk_failures": outbox.disk_failures,
             "oldest_held_s": int(outbox.oldest_held_s),
+            "clock_steps": self._clock.steps,
         }
         return dict.fromkeys(COUNTERS, 0) | dict(self._meters.counters) | ours
 

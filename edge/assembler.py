@@ -6,9 +6,11 @@ Contract and invariants:
   it holds `max_rows`; a single reading above `target_bytes` travels alone.
 - Rows with the same medium and quantities share a block.
 - `seq` rises by one from 1; a message is never changed once it is given out.
-- `taken_at_ms` of a meter rises strictly within the epoch: where it does not (a tie, a clock set back), it is
-  set to 1 ms after the last one. If that moves it by more than `BELIEVABLE_SHIFT_MS`, the row is flagged
-  CLOCK_UNSYNCHRONISED, because its time then says an order and no longer an instant.
+- `taken_at_ms` of a meter rises strictly within the epoch as long as the clock does: where it does not (a
+  tie, a clock set back by up to `MAX_CLAMP_MS`), it is set to 1 ms after the last one. If that moves it by
+  more than `BELIEVABLE_SHIFT_MS`, the row is flagged CLOCK_UNSYNCHRONISED, because its time then says an
+  order and no longer an instant. A clock set back further was wrong before: times follow it, unflagged, and
+  the last one is forgotten. Nothing that takes messages relies on the order.
 """
 
 from dataclasses import dataclass, replace
@@ -20,6 +22,8 @@ from metering.message import MAX_INFLATED_BYTES, MAX_ROWS, TARGET_BYTES, Message
 from metering.quantities import Medium
 from metering.readings import Block, Reading, ReadingFlag, Row
 
+#: Times that go back by more than this (a clock that was mended) are taken as they are.
+MAX_CLAMP_MS = 2000
 #: Moving a reading by more than this changes what it says.
 BELIEVABLE_SHIFT_MS = 1000
 # Room for the JSON around the blocks and around one block's rows, both a little generous.
@@ -110,13 +114,14 @@ class Assembler:
         self._rows += 1
 
     def _in_order(self, row: Row) -> Row:
-        least = self._last_taken_ms.get(row.meter, 0) + 1
-        shift = least - row.taken_at_ms
-        self._last_taken_ms[row.meter] = max(least, row.taken_at_ms)
-        if shift <= 0:
+        next_ms = self._last_taken_ms.get(row.meter, 0) + 1
+        shift_ms = next_ms - row.taken_at_ms
+        is_clamped = 0 < shift_ms <= MAX_CLAMP_MS
+        self._last_taken_ms[row.meter] = next_ms if is_clamped else row.taken_at_ms
+        if not is_clamped:
             return row
-        flag = ReadingFlag.CLOCK_UNSYNCHRONISED if shift > BELIEVABLE_SHIFT_MS else 0
-        return replace(row, taken_at_ms=least, quality=row.quality | flag)
+        flag = ReadingFlag.CLOCK_UNSYNCHRONISED if shift_ms > BELIEVABLE_SHIFT_MS else 0
+        return replace(row, taken_at_ms=next_ms, quality=row.quality | flag)
 
     def _close(self) -> Message:
         blocks = tuple(

@@ -4,6 +4,7 @@ Contract and invariants:
 - Polls carry the monotonic instant of their answer; `Clock` turns it into UTC ms. The distance between the
   two clocks is taken anew whenever the system's clock was stepped, so rows never follow a clock that drifts
   apart from the system's.
+- A jump of more than `MAX_CLAMP_MS`, in either direction, is a *step*: it is counted and the last one kept.
 - The time is *known* when it is trusted by configuration, when the system has been synchronised once since
   the process started (a quartz loses seconds a week, not minutes), or when an acknowledgement of ingest has
   told it within a second: sent and acknowledged within at most two seconds, ingest's time lies between. The
@@ -17,9 +18,11 @@ Contract and invariants:
 import time
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from edge.assembler import MAX_CLAMP_MS
 from edge.polled import Polled
 from metering.kernel_clock import KernelClock
 from metering.readings import EARLIEST_MS, Reading, ReadingFlag, Row
@@ -50,6 +53,24 @@ class Observation:
     synchronised: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A jump of the clock.
+
+    Attributes:
+        by_s: How far; negative = back.
+        at_ms: UTC ms just after it.
+    """
+
+    by_s: float
+    at_ms: int
+
+    @property
+    def at(self) -> str:
+        """The same as text."""
+        return f"{datetime.fromtimestamp(self.at_ms // 1000, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class SystemClock:
     """The clocks of this machine."""
 
@@ -78,6 +99,7 @@ class Clock:
         self._source = TimeSource.TRUSTED if trusted else TimeSource.NONE
         self._offset_ns = first.wall_ns - first.monotonic_ns
         self._steps = 0
+        self._maybe_step: Step | None = None
         self.observe(first)
 
     @property
@@ -92,8 +114,13 @@ class Clock:
 
     @property
     def steps(self) -> int:
-        """How often the system's clock was set."""
+        """How often the time jumped."""
         return self._steps
+
+    @property
+    def maybe_step(self) -> Step | None:
+        """The last jump of the time; `None` = there was none."""
+        return self._maybe_step
 
     def observe(self, seen: Observation) -> None:
         """Learn from the system; to be called about once a second."""
@@ -103,8 +130,7 @@ class Clock:
             return
         offset_ns = seen.wall_ns - seen.monotonic_ns
         if abs(offset_ns - self._offset_ns) > _STEP_NS:
-            self._offset_ns = offset_ns
-            self._steps += 1
+            self._follow(offset_ns, seen.monotonic_ns)
 
     def hear_ingest(self, *, time_ms: int, round_trip_s: float, heard_monotonic_ns: int) -> None:
         """Learn from an acknowledgement, where nothing better is known.
@@ -118,12 +144,19 @@ class Clock:
             return
         # Ingest's time is of some instant within the round trip: its middle is at most half of it off.
         then_ns = heard_monotonic_ns - round(round_trip_s / 2 * _NS_PER_S)
-        self._offset_ns = time_ms * _NS_PER_MS - then_ns
+        self._follow(time_ms * _NS_PER_MS - then_ns, heard_monotonic_ns)
         self._source = TimeSource.INGEST
 
     def wall_ms(self, monotonic_ns: int) -> int:
         """Give UTC ms of an instant, as far as it is known."""
         return (monotonic_ns + self._offset_ns) // _NS_PER_MS
+
+    def _follow(self, offset_ns: int, now_monotonic_ns: int) -> None:
+        by_ns = offset_ns - self._offset_ns
+        self._offset_ns = offset_ns
+        if abs(by_ns) > MAX_CLAMP_MS * _NS_PER_MS:
+            self._steps += 1
+            self._maybe_step = Step(by_ns / _NS_PER_S, self.wall_ms(now_monotonic_ns))
 
 
 class Stamper:

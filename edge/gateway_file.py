@@ -4,9 +4,11 @@ The file says where and how to read: broker, buses and, per meter, model, bus, a
 registers mean stands in the catalogue (`edge.catalogue`); any quantity of a meter can be overridden here.
 """
 
+import os
+import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,32 +19,51 @@ from edge.errors import UnknownModel
 from edge.profile import Profile
 from edge.tables import RegisterPatch
 from edge.transformers import TransformerRatio
-from metering.config import Location, Model, did_you_mean
+from metering.addresses import parse_address
+from metering.config import Location, Model, NotKnown, did_you_mean, while_known
 from metering.connection import Broker, HttpAddress
 from metering.errors import ConfigError
 from metering.local_http import Address
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
 
 _RATIO_PATTERN = r"^[0-9.]+(/[0-9.]+)?$"
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}")
+_TCP_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?$"
+_CONVERTER_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
+#: MODBUS Messaging on TCP/IP V1.0b, 4.2.1.
+_MODBUS_PORT = 502
 _LAST_SERIAL_ADDRESS = 247
 #: Unit id of a device that is on the network itself (MODBUS Messaging on TCP/IP V1.0b, 4.4.2.1).
 _DIRECT_TCP_ADDRESS = 255
+
+_ONE_LINE = "one line is one bus, with all its meters"
 
 MeterId = Annotated[str, Field(pattern=METER_ID_PATTERN, description="Unique in the park")]
 
 
 def _parse_ratio(written: object) -> object:
-    """Read `250/5` or `50` as an exact fraction."""
-    if isinstance(written, bool) or not isinstance(written, str | int | float):
+    """Read `250/5` or `50` as an exact fraction.
+
+    Raises:
+        ValueError: when it is no ratio, or when the sides of a transformer are exchanged.
+    """
+    if isinstance(written, Fraction):
         return written
-    primary, _, secondary = str(written).partition("/")
+    primary, slash, secondary = str(written).replace(" ", "").partition("/")
+    if not all(_NUMBER.fullmatch(one) for one in (primary, *([secondary] if slash else []))):
+        raise ValueError(f"{written!r:.60} is not a ratio such as 250/5")
     try:
-        maybe_secondary = Fraction(Decimal(secondary.strip())) if secondary.strip() else None
-        ratio = TransformerRatio(Fraction(Decimal(primary.strip())), maybe_secondary)
-    except (ArithmeticError, ValueError):
+        maybe_secondary = Fraction(secondary) if slash else None
+        ratio = TransformerRatio(Fraction(primary), maybe_secondary)
+    except ZeroDivisionError:
         raise ValueError(f"{written!r} is not a ratio such as 250/5") from None
     if ratio <= 0:
         raise ValueError(f"ratio {written!r} is not positive")
+    if slash and ratio < 1:
+        raise ValueError(
+            f"{written!r} has its sides exchanged: the primary comes first, {secondary}/{primary};"
+            " a factor below 1 that is meant is written as one number"
+        )
     return ratio
 
 
@@ -54,12 +75,30 @@ Ratio = Annotated[
 ]
 
 
+#: A device or gateway of Modbus TCP: `host` or `host:port`.
+TcpAddress = Annotated[
+    Address,
+    BeforeValidator(partial(parse_address, maybe_port=_MODBUS_PORT)),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _TCP_PATTERN}),
+]
+#: A serial converter: `host:port`; there is no usual port.
+ConverterAddress = Annotated[
+    Address,
+    BeforeValidator(parse_address),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _CONVERTER_PATTERN}),
+]
+
+
 class BusFile(Model):
     """One physical line: exactly one of `tcp`, `serial` and `rtu_over_tcp`."""
 
-    tcp: HttpAddress | None = Field(default=None, description="host:port of a Modbus TCP device or gateway")
+    tcp: TcpAddress | None = Field(
+        default=None, description="Modbus TCP device or gateway: host or host:port, default port 502"
+    )
     serial: Path | None = Field(default=None, description="Device file, best below /dev/serial/by-id")
-    rtu_over_tcp: HttpAddress | None = Field(
+    rtu_over_tcp: ConverterAddress | None = Field(
         default=None, description="host:port of a serial converter that passes RTU frames on"
     )
     baud: int | None = Field(default=None, ge=300, le=921600, description="Serial lines: default 9600")
@@ -108,12 +147,20 @@ class MeterFile(Model):
     @property
     def patches(self) -> Mapping[str, RegisterPatch]:
         """Overrides in the catalogue's form."""
+        if not all(patch is None or patch.knows() for patch in self.overrides.values()):
+            raise NotKnown("overrides")
         return {name: patch or RegisterPatch(skip=True) for name, patch in self.overrides.items()}
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The meter's id, or those of its channels."""
         return tuple((self.channels or {}).values()) if self.id is None else (self.id,)
+
+    @property
+    def name(self) -> str:
+        """What people call it, as far as that is known."""
+        ids = self.ids if self.knows("id", "channels") else ()
+        return " and ".join(ids) or (self.model if self.knows("model") else "another meter")
 
     def load_profile(self) -> Profile:
         """Give the model with this meter's overrides.
@@ -126,8 +173,14 @@ class MeterFile(Model):
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what does not fit the model."""
+        yield from while_known(self._id_problems())
+        yield from while_known(self._model_problems())
+
+    def _id_problems(self) -> Iterator[tuple[Location, str]]:
         if (self.id is None) is (self.channels is None):
             yield (), "a meter has an id or channels, one of both"
+
+    def _model_problems(self) -> Iterator[tuple[Location, str]]:
         try:
             profile = self.load_profile()
         except UnknownModel as error:
@@ -135,9 +188,12 @@ class MeterFile(Model):
         except ConfigError as error:
             yield from ((("overrides",), f"{self.model}: {one.message}") for one in error.problems)
         else:
-            yield from self._profile_problems(profile)
+            for rule in (self._channel_problems(profile), self._ratio_problems(profile)):
+                yield from while_known(rule)
+            if not profile.registers:
+                yield ("overrides",), "the overrides leave nothing to read"
 
-    def _profile_problems(self, profile: Profile) -> Iterator[tuple[Location, str]]:
+    def _channel_problems(self, profile: Profile) -> Iterator[tuple[Location, str]]:
         for number in self.channels or ():
             if not 1 <= number <= profile.channels:
                 has = f"channels 1 to {profile.channels}" if profile.has_channels else "no channels"
@@ -147,10 +203,10 @@ class MeterFile(Model):
                 ("id",),
                 f"{profile.model} has {profile.channels} channels: write channels: {{1: {self.id}}}",
             )
-        if not profile.registers:
-            yield ("overrides",), "the overrides leave nothing to read"
+
+    def _ratio_problems(self, profile: Profile) -> Iterator[tuple[Location, str]]:
         for name in ("ct", "vt"):
-            if getattr(self, name) != 1 and not profile.takes_ratios:
+            if self.knows(name) and getattr(self, name) != 1 and not profile.takes_ratios:
                 yield (name,), f"{name} means nothing for a meter of {profile.medium}"
 
 
@@ -189,18 +245,53 @@ class GatewayFile(Model):
 
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield what only the whole can tell."""
-        for key in ("buses", "meters"):
-            if not getattr(self, key):
-                yield (key,), f"there are no {key}"
-        for name, bus in self.buses.items():
-            yield from ((("buses", name, *where), text) for where, text in bus.problems())
-        for place, meter in enumerate(self.meters):
-            for where, text in (*meter.problems(), *self._bus_problems(meter)):
-                yield ("meters", place, *where), text
-        yield from self._double_ids()
-        yield from self._double_addresses()
+        for rule in (
+            self._empty_parts(),
+            self._bus_problems(),
+            self._double_endpoints(),
+            self._meter_problems(),
+            self._double_ids(),
+            self._double_addresses(),
+        ):
+            yield from while_known(rule)
 
-    def _bus_problems(self, meter: MeterFile) -> Iterator[tuple[Location, str]]:
+    def problems_on(self, folder: Path) -> Iterator[tuple[Location, str]]:
+        """Yield serial ports that are one and the same device, however they are written."""
+        first: dict[str, str] = {}
+        for name, bus in self.buses.items():
+            if bus.knows("serial") and bus.serial is not None:
+                before = first.setdefault(os.path.realpath(folder / bus.serial), name)
+                if before != name:
+                    yield ("buses", name, "serial"), f"bus {before!r} has the same serial port; {_ONE_LINE}"
+
+    def _empty_parts(self) -> Iterator[tuple[Location, str]]:
+        for key in ("buses", "meters"):
+            if self.knows(key) and not getattr(self, key):
+                yield (key,), f"there are no {key}"
+
+    def _bus_problems(self) -> Iterator[tuple[Location, str]]:
+        for name, bus in self.buses.items():
+            yield from ((("buses", name, *where), text) for where, text in while_known(bus.problems()))
+
+    def _double_endpoints(self) -> Iterator[tuple[Location, str]]:
+        """Two buses to one host and port: a device answers one of them, or mixes the answers up."""
+        first: dict[tuple[str, int], str] = {}
+        for name, bus in self.buses.items():
+            for key in ("tcp", "rtu_over_tcp"):
+                maybe_end = getattr(bus, key) if bus.knows(key) else None
+                if maybe_end is not None:
+                    end = (maybe_end.host.lower().rstrip("."), maybe_end.port)
+                    before = first.setdefault(end, name)
+                    if before != name:
+                        text = f"bus {before!r} goes to {maybe_end} already; {_ONE_LINE}"
+                        yield ("buses", name, key), text
+
+    def _meter_problems(self) -> Iterator[tuple[Location, str]]:
+        for place, meter in enumerate(self.meters):
+            for rule in (meter.problems(), self._place_problems(meter)):
+                yield from ((("meters", place, *where), text) for where, text in while_known(rule))
+
+    def _place_problems(self, meter: MeterFile) -> Iterator[tuple[Location, str]]:
         maybe_bus = self.buses.get(meter.bus)
         if maybe_bus is None:
             yield ("bus",), f"unknown bus {meter.bus!r}{did_you_mean(meter.bus, self.buses)}"
@@ -212,6 +303,8 @@ class GatewayFile(Model):
     def _double_ids(self) -> Iterator[tuple[Location, str]]:
         first: dict[str, int] = {}
         for place, meter in enumerate(self.meters):
+            if not meter.knows("id", "channels"):
+                continue
             for one in meter.ids:
                 if one in first:
                     key = "channels" if meter.id is None else "id"
@@ -219,10 +312,11 @@ class GatewayFile(Model):
                 first.setdefault(one, place)
 
     def _double_addresses(self) -> Iterator[tuple[Location, str]]:
-        first: dict[tuple[str, int], str] = {}
+        first: dict[tuple[str, int], int] = {}
         for place, meter in enumerate(self.meters):
-            who = " and ".join(meter.ids) or meter.model
-            before = first.setdefault((meter.bus, meter.address), who)
-            if before is not who:
-                text = f"address {meter.address} on {meter.bus} is already that of {before}"
+            if not meter.knows("bus", "address"):
+                continue
+            before = first.setdefault((meter.bus, meter.address), place)
+            if before != place:
+                text = f"address {meter.address} on {meter.bus} is already that of {self.meters[before].name}"
                 yield ("meters", place, "address"), text

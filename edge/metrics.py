@@ -49,6 +49,8 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
         "outstanding_messages": ("Messages sent and not acknowledged", service.outstanding),
         "rows_held": ("Rows not yet safe", sum(account.held for account in service.accounts)),
     }
+    if service.maybe_step is not None:
+        gauges = {**gauges, "clock_last_step_seconds": ("Last jump of the clock", service.maybe_step.by_s)}
     for name, (text, value) in gauges.items():
         yield GaugeMetricFamily(f"zonewise_edge_{name}", text, value=float(value))
     for name, total in service.counters.items():

@@ -15,7 +15,6 @@ Contract and invariants:
 import asyncio
 import logging
 import random
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,7 +28,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from metering.connection import Broker, Tls
+from metering.connection import Broker
 from metering.errors import ConfigError
 
 _LOGGER = logging.getLogger(__name__)
@@ -161,7 +160,7 @@ class MqttLink:
         try:
             client.prepare()
         except (OSError, ValueError, ConfigError) as error:
-            self._after_end(client, f"TLS files or password cannot be used: {error}")
+            self._after_end(client, str(error))
         else:
             self._maybe_client = client
             client.loop_start()
@@ -256,15 +255,15 @@ class _Client(paho.Client):
         """Set everything up short of connecting.
 
         Raises:
-            OSError, ValueError: when a TLS file cannot be used.
-            ConfigError: when the password cannot be read.
+            ConfigError: when the password or a TLS file cannot be used, with its path.
+            OSError, ValueError: when paho refuses what it is given.
         """
         options = self._our_options
         broker = options.broker
         if broker.username is not None:
             self.username_pw_set(broker.username, broker.maybe_password())
         if broker.tls is not None:
-            self.tls_set_context(_tls_context(broker.tls))
+            self.tls_set_context(broker.tls.context())
         if options.maybe_will is not None:
             self.will_set(options.maybe_will.topic, options.maybe_will.body, qos=1, retain=True)
         self.max_inflight_messages_set(_INFLIGHT)
@@ -284,13 +283,6 @@ class _Client(paho.Client):
         self, _client: paho.Client, _data: object, _flags: object, code: ReasonCode, _facts: object
     ) -> None:
         self._reason = str(code)
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-    if tls.cert_file is not None:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    return context
 
 
 def _puback(code: ReasonCode) -> Puback:

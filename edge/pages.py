@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from edge import agent, health
+from edge.clock import Step
 from edge.health import GIVING_ROWS, BusState, DeviceState
 from edge.missing import Missing, Role
 from metering.local_http import Page, Routes
@@ -90,6 +91,7 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
         "software": service.identity.software,
         "problems": problems(service, polling) + meter_problems(polling),
         "clock": service.clock,
+        "clock_last_step": None if service.maybe_step is None else _step(service.maybe_step),
         "broker": {"connected": service.connected, "outstanding_messages": service.outstanding},
         "outbox": {
             "disk_is_usable": service.outbox_disk_is_usable,
@@ -103,6 +105,10 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
         "buses": [_bus(one) for one in polling.buses],
         "devices": [_device(one, polling.at_s) for one in polling.devices],
     }
+
+
+def _step(step: Step) -> Mapping[str, Any]:
+    return {"by_s": round(step.by_s, 3), "at": step.at}
 
 
 def _bus(bus: health.BusHealth) -> Mapping[str, Any]:

@@ -27,14 +27,24 @@ FunctionName = Literal["holding", "input"]
 Marker = int | Literal["all-ones", "signed-max", "signed-min"]
 
 
+#: Powers of ten that any factor or modulus stays within; exact fractions of larger ones fill the memory.
+_MAX_POWER = 30
+
+
 def _not_zero(value: Decimal) -> Decimal:
     if value == 0 or not value.is_finite():
         raise ValueError("a scale is a number other than 0")
     return value
 
 
-ScaleFactor = Annotated[Decimal, AfterValidator(_not_zero)]
-Positive = Annotated[Decimal, Field(gt=0)]
+def _in_reach(value: Decimal) -> Decimal:
+    if abs(value.adjusted()) > _MAX_POWER or len(value.as_tuple().digits) > 2 * _MAX_POWER:
+        raise ValueError(f"the number is not within 1e-{_MAX_POWER} and 1e{_MAX_POWER}")
+    return value
+
+
+ScaleFactor = Annotated[Decimal, AfterValidator(_not_zero), AfterValidator(_in_reach)]
+Positive = Annotated[Decimal, Field(gt=0), AfterValidator(_in_reach)]
 
 
 def _hex_registers(text: str) -> str:

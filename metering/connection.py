@@ -6,11 +6,16 @@ is made, never printed, and never part of a model. Relative paths are relative t
 """
 
 import os
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from metering.addresses import parse_address, parse_host
 from metering.config import Model
 from metering.errors import ConfigError, Problem
 from metering.local_http import Address
@@ -18,23 +23,14 @@ from metering.local_http import Address
 _HTTP_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
 _MAX_PORT = 65535
 
-
-def _parse_address(written: object) -> object:
-    if isinstance(written, Address):
-        return written
-    host, _, port = str(written).rpartition(":")
-    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
-        raise ValueError(f"{written!r} is not host:port")
-    return Address(host.strip("[]"), int(port))
-
-
-#: `host:port` in a file; port 0 takes a free one.
+#: `host:port` in a file where a program listens; port 0 takes a free one.
 HttpAddress = Annotated[
     Address,
-    BeforeValidator(_parse_address),
+    BeforeValidator(partial(parse_address, min_port=0)),
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "pattern": _HTTP_PATTERN}),
 ]
+HostName = Annotated[str, BeforeValidator(parse_host)]
 
 
 class Tls(Model):
@@ -43,6 +39,22 @@ class Tls(Model):
     ca_file: Path | None = Field(default=None, description="Authority that signed the broker's certificate")
     cert_file: Path | None = Field(default=None, description="Certificate of this client")
     key_file: Path | None = Field(default=None, description="Private key of this client")
+
+    def context(self) -> ssl.SSLContext:
+        """Read the files.
+
+        Raises:
+            ConfigError: with the path of one that cannot be used.
+        """
+        with _named("ca_file", self.ca_file):
+            context = ssl.create_default_context(cafile=self.ca_file)
+        if self.cert_file is not None:
+            if self.key_file is not None:
+                with _named("key_file", self.key_file):
+                    self.key_file.read_bytes()
+            with _named("cert_file", self.cert_file):
+                context.load_cert_chain(self.cert_file, self.key_file)
+        return context
 
     def below(self, folder: Path) -> Self:
         """Give the same with relative paths below the folder."""
@@ -58,7 +70,7 @@ class Tls(Model):
 class Broker(Model):
     """The MQTT broker, and who we are to it."""
 
-    host: str = Field(description="Name or address of the broker")
+    host: HostName = Field(description="Name or address of the broker")
     port: int = Field(default=1883, ge=1, le=_MAX_PORT, description="Usually 1883, with TLS 8883")
     username: str | None = Field(default=None, description="`ingest`, or PARK.GATEWAY for a gateway")
     password_file: Path | None = Field(default=None, description="File that holds the password")
@@ -82,6 +94,31 @@ class Broker(Model):
         """
         return maybe_secret(self.password_file, self.password_env)
 
+    def unusable_files(self) -> Iterator[Problem]:
+        """Yield what is wrong, on this machine and now, with files and variables that a connection needs."""
+        needed: list[Callable[[], object]] = [self.maybe_password]
+        if self.tls is not None:
+            needed.append(self.tls.context)
+        for read in needed:
+            try:
+                read()
+            except ConfigError as error:
+                yield from error.problems
+
+
+@contextmanager
+def _named(key: str, path: Path | None) -> Iterator[None]:
+    """Name the file in errors of the file system and of TLS, which do not."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        text = f"{key} cannot be used: it holds no certificate or key that fits ({error.reason or error})"
+    except OSError as error:
+        text = f"{key} cannot be read: {error.strerror}"
+    else:
+        return
+    raise ConfigError([Problem(str(path), 0, 0, text)])
+
 
 def maybe_below(folder: Path, path: Path | None) -> Path | None:
     """Make a path absolute, counted from a folder."""
@@ -98,7 +135,10 @@ def maybe_secret(file: Path | None, variable: str | None) -> str | None:
         return None if variable is None else _from_environment(variable)
     try:
         secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        text = f"secret cannot be read: {error.strerror}"
+        raise ConfigError([Problem(str(file), 0, 0, text)]) from error
+    except UnicodeDecodeError as error:
         raise ConfigError([Problem(str(file), 0, 0, f"secret cannot be read: {error}")]) from error
     if not secret:
         raise ConfigError([Problem(str(file), 0, 0, "secret is empty")])

@@ -5,13 +5,14 @@ A relation is written as one value that always holds, or as a list of spans with
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from metering.config import Location, Model, did_you_mean
+from metering.config import Location, Model, NotKnown, did_you_mean, while_known
 from metering.dated import BEGINNING_MS, END_MS, Dated, Span, in_order, to_ms
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
 from metering.park import Role
@@ -146,12 +147,23 @@ class QuantityEntry(Model):
     )
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # "Europe" is a folder
+        raise ValueError(f"unknown time zone {name!r}{did_you_mean(name, available_timezones())}") from error
+    return name
+
+
+TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
+
+
 class ParkDescription(Model):
     """A park description file."""
 
     park: ParkId = Field(description="Id: lower-case letters, digits, hyphens; at most 32")
     name: str = Field(description="As people call it")
-    timezone: str = Field(description="IANA name, such as Europe/Ljubljana")
+    timezone: TimeZoneName = Field(description="IANA name, such as Europe/Ljubljana")
     zones: Mapping[MeterId, GroupEntry] = Field(description="Zones by id")
     buildings: Mapping[MeterId, BuildingEntry] = Field(default_factory=dict, description="Buildings by id")
     tenants: Mapping[MeterId, GroupEntry] = Field(default_factory=dict, description="Tenants by id")
@@ -160,42 +172,61 @@ class ParkDescription(Model):
     )
     meters: Mapping[MeterId, MeterEntry] = Field(description="Measuring points by id")
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # "Europe" is a folder
-            raise ValueError(
-                f"unknown time zone {name!r}{did_you_mean(name, available_timezones())}"
-            ) from error
-        return name
-
     def problems(self) -> Iterator[tuple[Location, str]]:
         """Yield unknown groups and feeders, overlapping spans, loops and bad quantities."""
-        for name, building in self.buildings.items():
-            yield from _unknown(("buildings", name, "zone"), "zone", building.zone, self.zones)
-        for name, quantity in self.quantities.items():
-            yield from _quantity_problems(name, quantity)
-        for meter, entry in self.meters.items():
-            yield from self._meter_problems(meter, entry)
-        yield from self._loops()
+        rules = (self._building_problems(), self._quantities(), self._meters(), self._loops())
+        for rule in rules:
+            yield from while_known(rule)
 
-    def _meter_problems(self, meter: str, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
-        here: Location = ("meters", meter)
+    def _building_problems(self) -> Iterator[tuple[Location, str]]:
+        for name, building in self.buildings.items():
+            if building.knows("zone"):
+                yield from _unknown(("buildings", name, "zone"), "zone", building.zone, self.zones)
+
+    def _quantities(self) -> Iterator[tuple[Location, str]]:
+        for name, quantity in self.quantities.items():
+            yield from while_known(_quantity_problems(name, quantity))
+
+    def _meters(self) -> Iterator[tuple[Location, str]]:
+        for meter, entry in self.meters.items():
+            here: Location = ("meters", meter)
+            for rule in (
+                self._place_problems(here, entry),
+                self._tenant_problems(here, entry),
+                self._fuse_problems(here, entry),
+                self._feeders(here, entry),
+                self._span_problems(here, entry),
+            ):
+                yield from while_known(rule)
+
+    def _place_problems(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
         for i, place in enumerate(entry.place):
-            yield from _unknown((*here, "place", i, "zone"), "zone", place.zone, self.zones)
-            if place.building is not None:
+            if place.knows("zone"):
+                yield from _unknown((*here, "place", i, "zone"), "zone", place.zone, self.zones)
+            if place.knows("building") and place.building is not None:
                 there = (*here, "place", i, "building")
                 yield from _unknown(there, "building", place.building, self.buildings)
-        for i, tenant in enumerate(entry.tenant):
-            yield from _unknown((*here, "tenant", i, "tenant"), "tenant", tenant.tenant, self.tenants)
-        for i, feeder in enumerate(entry.fed_by):
-            yield from self._feeder_problems((*here, "fed_by", i, "fed_by"), entry, feeder.fed_by)
+
+    def _tenant_problems(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
+        for i, one in enumerate(entry.tenant):
+            if one.knows("tenant"):
+                yield from _unknown((*here, "tenant", i, "tenant"), "tenant", one.tenant, self.tenants)
+
+    def _fuse_problems(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
         if entry.fuse_a is not None and entry.medium is not Medium.ELECTRICITY:
             yield (*here, "fuse_a"), f"fuse_a means nothing for a meter of {entry.medium}"
-        for key, entries in _relations(entry):
-            yield from _overlaps((*here, key), entries, ZoneInfo(self.timezone))
+
+    def _feeders(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
+        for i, one in enumerate(entry.fed_by):
+            if one.knows("fed_by"):
+                there = (*here, "fed_by", i, "fed_by")
+                yield from while_known(self._feeder_problems(there, entry, one.fed_by))
+
+    def _span_problems(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
+        zone = ZoneInfo(self.timezone)
+        for key in ("place", "tenant", "gateway", "fed_by"):
+            if entry.knows(key):
+                yield from while_known(_overlaps((*here, key), getattr(entry, key), zone))
 
     def _feeder_problems(
         self, here: Location, fed: MeterEntry, feeder: str
@@ -206,18 +237,17 @@ class ParkDescription(Model):
 
     def _loops(self) -> Iterator[tuple[Location, str]]:
         """A meter that feeds itself, over any number of steps, at any one time."""
-        zone = ZoneInfo(self.timezone)
-        try:
-            feeders = {
-                meter: dated(entry.fed_by, lambda one: one.fed_by, zone)
-                for meter, entry in self.meters.items()
-            }
-        except ValueError:  # overlapping or backward spans, reported in their place already
-            return
+        feeders = dict(self._known_feeders(ZoneInfo(self.timezone)))
         instants = {BEGINNING_MS, *(t for relation in feeders.values() for t in relation.changes_ms())}
         for meter in feeders:
             if any(_feeds_itself(meter, feeders, instant) for instant in instants):
                 yield ("meters", meter, "fed_by"), f"{meter!r} is fed by itself, directly or over others"
+
+    def _known_feeders(self, zone: ZoneInfo) -> Iterator[tuple[str, Dated[str]]]:
+        for meter, entry in self.meters.items():
+            # Wrong values, overlapping and backward spans are reported in their place already.
+            with suppress(NotKnown, ValueError):
+                yield meter, dated(entry.fed_by, lambda one: one.fed_by, zone)
 
 
 def _feeds_itself(meter: str, feeders: Mapping[str, Dated[str]], instant_ms: int) -> bool:
@@ -229,13 +259,6 @@ def _feeds_itself(meter: str, feeders: Mapping[str, Dated[str]], instant_ms: int
             return True
         maybe_feeder = feeders[maybe_feeder].maybe_at(instant_ms)
     return False
-
-
-def _relations(entry: MeterEntry) -> Iterator[tuple[str, tuple[DatedEntry, ...]]]:
-    yield "place", entry.place
-    yield "tenant", entry.tenant
-    yield "gateway", entry.gateway
-    yield "fed_by", entry.fed_by
 
 
 def _unknown(

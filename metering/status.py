@@ -97,6 +97,7 @@ COUNTERS = (
     "bytes_sent",
     "disk_failures",
     "oldest_held_s",
+    "clock_steps",
 )
 #: Those of them that say how it is now. Rows on their way are `held` for less than a second, so that a status
 #: may see a poll's rows as held every time; `oldest_held_s` tells them from rows that wait.

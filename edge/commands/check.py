@@ -8,14 +8,14 @@ import click
 
 from edge.check import MOST_BUSY, BusForecast, Forecast, forecast
 from edge.commands.options import config_option
-from edge.config import load_config
+from edge.config import GatewayConfig, load_config
 
 
 @click.command("check")
 @config_option
 @click.option("--uplink-mb", type=float, metavar="MB", help="Data volume of your contract, in MB a month.")
 def command(config_path: Path, uplink_mb: float | None) -> None:
-    r"""Check gateway.yaml without touching the network.
+    r"""Check gateway.yaml without touching the network or a meter.
 
     Prints each bus's predicted cycle time against its poll period, and the predicted uplink volume. Exit code
     0: all fits; 1: a warning was printed; 2: the file is wrong (every problem is listed with its place).
@@ -27,12 +27,17 @@ def command(config_path: Path, uplink_mb: float | None) -> None:
     config = load_config(config_path)
     predicted = forecast(config)
     _print(predicted)
-    warnings = [*config.warnings, *_warnings(predicted, uplink_mb)]
+    warnings = [*config.warnings, *_missing(config), *_warnings(predicted, uplink_mb)]
     for warning in warnings:
         _wrap(f"warning: {warning}")
     if warnings:
         sys.exit(1)
     click.echo("all fits")
+
+
+def _missing(config: GatewayConfig) -> list[str]:
+    """Return what `run` will refuse to start without; at a desk it may well be elsewhere."""
+    return [f"{one}; the gateway does not run without it" for one in config.broker.unusable_files()]
 
 
 def _print(predicted: Forecast) -> None:
@@ -49,7 +54,10 @@ def _print(predicted: Forecast) -> None:
 
 
 def _wrap(text: str) -> None:
-    click.echo(textwrap.fill(text, width=80, subsequent_indent="  "))
+    lines = textwrap.wrap(
+        text, width=80, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )
+    click.echo("\n".join(lines))
 
 
 def _warnings(predicted: Forecast, uplink_mb: float | None) -> list[str]:

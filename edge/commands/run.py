@@ -17,7 +17,7 @@ from edge.intake import accepted_log, nobody_asks
 from edge.pages import routes
 from edge.polling import Polling
 from metering import local_http
-from metering.errors import CannotListen
+from metering.errors import CannotListen, ConfigError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,8 +42,11 @@ def command(*, config_path: Path, maybe_log: Path | None) -> None:
       zonewise-edge run --config gateway.yaml
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     config = load_config(config_path)
-    # A secret that cannot be read is a wrong configuration; later on it is tried again at each connect.
-    config.broker.maybe_password()
+    # A secret or TLS file that cannot be used is a wrong configuration; later on it is read again at each
+    # connect.
+    unusable = tuple(config.broker.unusable_files())
+    if unusable:
+        raise ConfigError(unusable)
     for warning in config.warnings:
         _LOGGER.warning("%s: %s", config_path, warning)
     try:

@@ -77,7 +77,8 @@ def test_a_reading_that_no_message_can_hold_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("second_ms", "expected_ms", "flagged"), [(0, 1, False), (-1, 1, False), (-5000, 1, True)]
+    ("second_ms", "expected_ms", "flagged"),
+    [(0, 1, False), (-1, 1, False), (-1000, 1, True), (-1999, 1, True)],
 )
 def test_times_of_a_meter_rise_strictly(second_ms: int, expected_ms: int, *, flagged: bool) -> None:
     one = assembler()
@@ -90,6 +91,19 @@ def test_times_of_a_meter_rise_strictly(second_ms: int, expected_ms: int, *, fla
     assert second.taken_at_ms == NOON_MS + expected_ms
     assert bool(second.quality & ReadingFlag.CLOCK_UNSYNCHRONISED) is flagged
     assert other.taken_at_ms == NOON_MS + second_ms
+
+
+@pytest.mark.parametrize("back_ms", [2000, 5000, 86_400_000])
+def test_after_a_larger_step_back_times_follow_the_clock(back_ms: int) -> None:
+    one = assembler()
+    one.add(reading(), now_s=0)
+    for second in range(3):
+        one.add(reading(at_ms=NOON_MS - back_ms + 1000 * second), now_s=0)
+    closed = one.flush()
+    assert closed is not None
+    _false, *true = rows_of([closed])
+    assert [row.taken_at_ms - NOON_MS + back_ms for row in true] == [0, 1000, 2000]
+    assert [row.quality for row in true] == [0, 0, 0]
 
 
 def test_a_sealed_message_is_readable_json_when_small_and_deflated_when_large() -> None:

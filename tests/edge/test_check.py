@@ -83,6 +83,47 @@ def test_a_wrong_file_lists_every_problem_without_a_traceback(tmp_path: Path) ->
     assert "did you mean 'address'?" in done.stderr
 
 
+SECRETS = """  username: demo.gw-1
+  password_file: password
+  tls: {{ca_file: {ca}, cert_file: cert.pem, key_file: key.pem}}
+"""
+
+
+def write_secrets(folder: Path, *, ca: str = "ca.pem") -> Path:
+    path = write(folder, count=2, poll_s=10)
+    text = path.read_text(encoding="utf-8")
+    secrets = SECRETS.format(ca=ca)
+    path.write_text(text.replace("broker: {host: localhost}", f"broker:\n  host: localhost\n{secrets}"))
+    return path
+
+
+def test_a_password_and_tls_files_that_are_missing_are_told(tmp_path: Path) -> None:
+    done = edge("check", "--config", write_secrets(tmp_path))
+
+    assert done.returncode == 1
+    told = " ".join(done.stdout.split())
+    assert f"warning: {tmp_path}/password: secret cannot be read: No such file or directory" in told
+    assert f"warning: {tmp_path}/ca.pem: ca_file cannot be read: No such file or directory" in told
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_run_does_not_start_without_the_file_of_the_authority(tmp_path: Path, *, is_there: bool) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    if is_there:
+        (tmp_path / "ca.pem").write_text("this is no certificate\n")
+
+    done = edge("run", "--config", write_secrets(tmp_path))
+
+    assert done.returncode == 2
+    what = (
+        "cannot be used: it holds no certificate or key that fits"
+        if is_there
+        else "cannot be read: No such file"
+    )
+    assert f"{tmp_path}/ca.pem: ca_file {what}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_bus_time_grows_with_the_meters_and_falls_with_the_baud_rate(tmp_path: Path) -> None:
     (slow,) = forecast(load_config(write(tmp_path, count=4, poll_s=10))).buses
     (half,) = forecast(load_config(write(tmp_path, count=2, poll_s=10))).buses

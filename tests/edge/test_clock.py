@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.clock import Clock, Observation, Stamper, SystemClock, TimeSource
+from edge.assembler import Assembler
+from edge.clock import Clock, Observation, Stamper, Step, SystemClock, TimeSource
 from edge.polled import Polled
 from metering.quantities import Medium
 from metering.readings import ReadingFlag
@@ -92,6 +93,51 @@ def test_a_step_of_the_clock_is_followed() -> None:
     clock = Clock(seen(0), trusted=True)
     clock.observe(seen(10, wall_ns=NOON_NS + 30 * S))
     assert clock.wall_ms(10 * S) == (NOON_NS + 40 * S) // 1_000_000
+
+
+DAY_S = 86_400
+POLL_S = 600
+
+
+def test_two_days_after_a_forward_error_of_a_day_carry_true_times_again() -> None:
+    """Today is false for an hour, then the clock is mended: no later row may remember tomorrow."""
+    clock = Clock(seen(0, wall_ns=NOON_NS + DAY_S * S), trusted=True)
+    one, packing = stamper(clock), Assembler(gateway="gw-1", epoch="00000000000000a1")
+    mended_s, closed = 3600, []
+    for at_s in range(0, 2 * DAY_S, POLL_S):
+        if at_s >= mended_s:
+            clock.observe(seen(at_s))
+        one.take(polled(at_s))
+        for reading in one.release(now_monotonic_ns=at_s * S):
+            closed += packing.add(reading, now_s=at_s)
+    rows = [
+        row for message in [*closed, packing.flush()] if message for b in message.blocks for row in b.rows
+    ]
+    true = rows[mended_s // POLL_S :]
+    assert len(rows) == 2 * DAY_S // POLL_S
+    assert [row.taken_at_ms for row in true] == [
+        (NOON_NS + at_s * S) // 1_000_000 for at_s in range(mended_s, 2 * DAY_S, POLL_S)
+    ]
+    assert {row.quality for row in true} == {0}
+    assert clock.steps == 1
+    assert clock.maybe_step == Step(by_s=-DAY_S, at_ms=NOON_NS // 1_000_000 + mended_s * 1000)
+
+
+def test_a_small_step_is_followed_and_is_no_event() -> None:
+    clock = Clock(seen(0), trusted=True)
+    clock.observe(seen(10, wall_ns=NOON_NS - 2 * S))
+    assert clock.wall_ms(10 * S) == (NOON_NS + 8 * S) // 1_000_000
+    assert (clock.steps, clock.maybe_step) == (0, None)
+
+
+def test_the_time_of_ingest_counts_as_a_step_where_it_moves_the_clock() -> None:
+    clock = Clock(seen(0, wall_ns=NOON_NS - 7200 * S), trusted=False)
+    noon_ms = NOON_NS // 1_000_000
+    for at_s, ahead_ms in ((1000, 0), (1010, 300), (1020, -60_000)):
+        time_ms = noon_ms + 1000 * at_s + ahead_ms
+        clock.hear_ingest(time_ms=time_ms, round_trip_s=0.0, heard_monotonic_ns=at_s * S)
+    assert clock.steps == 2
+    assert clock.maybe_step == Step(by_s=-60.3, at_ms=noon_ms + 1_020_000 - 60_000)
 
 
 def test_rows_before_2020_go_on_waiting_and_are_counted_when_given_up() -> None:

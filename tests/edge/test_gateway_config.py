@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -121,15 +122,15 @@ park: Demo
 gateway: gw-1
 broker: {host: b, pasword_file: x}
 buses:
-  main: {tcp: nowhere}
+  main: {tcp: no where}
 meters:
   - {id: m, model: eastron-sdm630, bus: main, address: 0, ct: 250/0}
 """
     assert problems(tmp_path, text) == [
-        "gateway.yaml:1:7: park: String should match pattern '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'",
+        "gateway.yaml:1:7: park: 'Demo' is not an id: lower-case letters, digits and hyphens, at most 32",
         "gateway.yaml:3:19: unknown key 'pasword_file'; did you mean 'password_file' or 'password_env'?",
-        "gateway.yaml:5:15: tcp: 'nowhere' is not host:port",
-        "gateway.yaml:7:56: address: Input should be greater than or equal to 1",
+        "gateway.yaml:5:15: tcp: 'no where' is not a host name or address",
+        "gateway.yaml:7:56: address: 0 is below 1, the smallest that is allowed",
         "gateway.yaml:7:63: ct: '250/0' is not a ratio such as 250/5",
     ]
 
@@ -163,11 +164,150 @@ def test_transformers_know_the_rated_primary_values_on_their_plate(
     ("line", "expected"),
     [
         ("http: 9101", "http: 9101 is not host:port"),
-        ("outbox: {max_days: inf}", "max_days: Input should be a finite number"),
+        ("outbox: {max_days: inf}", "max_days: 'inf' is not a finite number"),
     ],
 )
 def test_a_number_that_does_not_fit_is_told_in_our_words(tmp_path: Path, line: str, expected: str) -> None:
     assert expected in problems(tmp_path, f"{HEAD.replace('buses:', f'{line}{chr(10)}buses:')}{FINE}")[0]
+
+
+def test_mistakes_of_single_values_and_across_keys_come_in_one_round(tmp_path: Path) -> None:
+    """What needs a wrong value says nothing; all else is told."""
+    text = """\
+park: Demo
+gateway: gw-1
+broker: {host: b, port: 0}
+buses:
+  rail: {tcp: 10.0.0.5, timeout_s: -1}
+  twin: {tcp: 10.0.0.5:502}
+  line: {serial: /dev/ttyS0, parity: even}
+meters:
+  - {id: m, model: eastron-sdm630, bus: rail, address: 0}
+  - {id: m, model: eastron-sdm603, bus: rall, address: 2}
+  - {id: M, model: eastron-sdm630, bus: line, address: 3}
+  - {id: o, model: eastron-sdm630, bus: line, address: 3, overrides: {frequency_hz: {address: -1}}}
+  - {model: 7, bus: line, address: 5}
+  - 8
+"""
+    assert problems(tmp_path, text) == [
+        "gateway.yaml:1:7: park: 'Demo' is not an id: lower-case letters, digits and hyphens, at most 32",
+        "gateway.yaml:3:25: port: 0 is below 1, the smallest that is allowed",
+        "gateway.yaml:5:36: timeout_s: -1 is not above 0.0",
+        "gateway.yaml:6:15: bus 'rail' goes to 10.0.0.5:502 already; one line is one bus, with all its meters",
+        "gateway.yaml:7:38: parity: 'even' is not 'N', 'E' or 'O'",
+        "gateway.yaml:9:56: address: 0 is below 1, the smallest that is allowed",
+        "gateway.yaml:10:10: meter id 'm' stands twice",
+        "gateway.yaml:10:20: unknown model 'eastron-sdm603'; did you mean 'eastron-sdm630' or 'eastron-sdm120'?",
+        "gateway.yaml:10:41: unknown bus 'rall'; did you mean 'rail'?",
+        "gateway.yaml:11:10: id: 'M' is not an id: lower-case letters, digits and hyphens, at most 63",
+        "gateway.yaml:12:56: address 3 on line is already that of eastron-sdm630",
+        "gateway.yaml:12:95: address: -1 is below 0, the smallest that is allowed",
+        "gateway.yaml:13:5: a meter has an id or channels, one of both",
+        "gateway.yaml:13:13: model: 7 is not text; write it in quotes",
+        "gateway.yaml:14:5: meters: 8 is not a table of keys and values",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ("192.168.10.20", "192.168.10.20", 502),
+        ("192.168.10.20:1502", "192.168.10.20", 1502),
+        ("meter-3.hall.example", "meter-3.hall.example", 502),
+        ('"[fe80::1]:1502"', "fe80::1", 1502),
+        ('"[fe80::1]"', "fe80::1", 502),
+        ('"fe80::1"', "fe80::1", 502),
+    ],
+)
+def test_a_modbus_device_has_its_usual_port(tmp_path: Path, written: str, host: str, port: int) -> None:
+    text = f"{HEAD.replace('a:502', written)}{FINE}"
+    assert load(tmp_path, text).bus("net").transport == Tcp(host, port)
+
+
+@pytest.mark.parametrize(
+    ("bus", "expected"),
+    [
+        ('{tcp: "http://x y:502"}', "'http://x y:502' is not a host name or address; leave out 'http://'"),
+        ("{tcp: 10.0.0.5:0}", "'10.0.0.5:0': port 0 is not 1 to 65535"),
+        ("{tcp: 10.0.0.5:70000}", "port 70000 is not 1 to 65535"),
+        ("{tcp: 10.0.0.500}", "'10.0.0.500' is not a host name or address"),
+        ("{tcp: 10.0.5}", "'10.0.5' is not a host name or address"),
+        ("{rtu_over_tcp: 10.0.0.5}", "'10.0.0.5' is not host:port"),
+        ("{rtu_over_tcp: 10.0.0.5:0}", "port 0 is not 1 to 65535"),
+        ("{tcp: A:502}", "bus 'net' goes to A:502 already"),
+        ("{rtu_over_tcp: a:502}", "bus 'net' goes to a:502 already"),
+        ("{serial: /dev/../dev/ttyS0}", "bus 'line' has the same serial port"),
+    ],
+)
+def test_a_way_that_leads_nowhere_or_to_another_bus_is_told(tmp_path: Path, bus: str, expected: str) -> None:
+    text = f"{HEAD.replace('meters:', f'  other: {bus}{chr(10)}meters:')}{FINE}"
+    (found,) = problems(tmp_path, text)
+    assert found.startswith("gateway.yaml:7:")
+    assert expected in found
+
+
+def test_one_serial_port_under_two_names_is_told(tmp_path: Path) -> None:
+    (tmp_path / "by-id").symlink_to(tmp_path / "ttyUSB0")
+    text = HEAD.replace("/dev/ttyS0", "by-id").replace(
+        "net: {tcp: a:502}", f"net: {{serial: {tmp_path}/ttyUSB0}}"
+    )
+    (found,) = problems(tmp_path, text + FINE)
+    assert (
+        found
+        == "gateway.yaml:6:17: bus 'line' has the same serial port; one line is one bus, with all its meters"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [
+        ("5/250", "'5/250' has its sides exchanged: the primary comes first, 250/5; a factor below 1"),
+        ('"1e999999999"', "'1e999999999' is not a ratio such as 250/5"),
+        (f'"{"9" * 4000}"', "is not a ratio such as 250/5"),
+        ("1e300", "is not a ratio such as 250/5"),
+        ("[250, 5]", "is not a ratio such as 250/5"),
+        ("true", "is not a ratio such as 250/5"),
+        ("0", "is not positive"),
+    ],
+)
+@pytest.mark.parametrize("key", ["ct", "vt"])
+def test_a_ratio_that_cannot_be_meant_is_told_at_once(
+    tmp_path: Path, key: str, ratio: str, expected: str
+) -> None:
+    started_s = time.process_time()
+    (found,) = problems(tmp_path, HEAD + FINE.replace("1}", f"1, {key}: {ratio}}}"))
+    assert time.process_time() - started_s < 1
+    assert expected in found
+    assert len(found) < 200
+
+
+@pytest.mark.parametrize("ratio", ["0.02", "5/5", "250 / 5", "1000/1", "2.5"])
+def test_ratios_that_are_meant_are_taken(tmp_path: Path, ratio: str) -> None:
+    config = load(tmp_path, HEAD + FINE.replace("1}", f"1, ct: {ratio}}}"))
+    assert config.devices[0].wiring.ct == Fraction(ratio.replace(" ", ""))
+
+
+@pytest.mark.parametrize("key", ["scale", "step", "modulus"])
+def test_a_factor_beyond_all_numbers_is_told_at_once(tmp_path: Path, key: str) -> None:
+    override = f'1, overrides: {{energy_import_wh: {{{key}: "1e999999999"}}}}}}'
+    started_s = time.process_time()
+    (found,) = problems(tmp_path, HEAD + FINE.replace("1}", override))
+    assert time.process_time() - started_s < 1
+    assert f"{key}: the number is not within 1e-30 and 1e30" in found
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("mqtt://broker", "'mqtt://broker' is not a host name or address; leave out 'mqtt://'"),
+        ("broker:1883", "'broker:1883' is not a host name or address; host and port are two keys"),
+        ('""', "'' is not a host name or address"),
+    ],
+)
+def test_a_broker_has_a_host(tmp_path: Path, host: str, expected: str) -> None:
+    assert problems(tmp_path, HEAD.replace("host: b", f"host: {host}") + FINE) == [
+        f"gateway.yaml:3:16: host: {expected}"
+    ]
 
 
 def test_no_meters_is_a_mistake(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge import agent, catalogue
 from edge.agent import Identity
+from edge.clock import Step
 from edge.config import BusConfig, DeviceConfig, Point, Serial
 from edge.health import BusState, Counts, DeviceState, Health
 from edge.missing import Missing, Role, Use
@@ -86,6 +87,15 @@ def test_metrics_are_what_prometheus_reads(health: Health) -> None:
     assert ("zonewise_edge_device_last_good_seconds", "m2") not in samples
     for name in COUNTERS:
         assert ("zonewise_edge_" + name + ("" if name in GAUGES else "_total"), None) in samples
+
+
+def test_a_step_of_the_clock_is_shown(health: Health) -> None:
+    stepped = replace(SERVICE, maybe_step=Step(by_s=-86_400.0, at_ms=1_790_000_000_000))
+    with serving(Address(), routes(lambda: stepped, health.snapshot)) as address:
+        status = json.loads(get(address, "/status")[1])
+        metrics = get(address, "/metrics")[1]
+    assert status["clock_last_step"] == {"by_s": -86400.0, "at": "2026-09-21T14:13:20Z"}
+    assert "zonewise_edge_clock_last_step_seconds -86400.0" in metrics
 
 
 @pytest.mark.parametrize(

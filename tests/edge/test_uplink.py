@@ -232,6 +232,48 @@ async def test_a_clock_that_becomes_known_dates_the_birth_anew(mosquitto: Mosqui
         stop.set()
 
 
+class AheadClock(SystemClock):
+    """A machine whose clock is a day ahead until somebody sets it right."""
+
+    is_set = False
+
+    def observe(self) -> Observation:
+        """Give both clocks."""
+        now_ns = time.time_ns() + (0 if self.is_set else 86_400 * 10**9)
+        return Observation(time.monotonic_ns(), now_ns, synchronised=self.is_set)
+
+
+async def test_a_clock_set_back_by_a_day_is_followed_and_told(
+    mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker, system, stop, source = broker_of(mosquitto), AheadClock(), asyncio.Event(), Source()
+    async with (
+        Acknowledger(PARK, broker) as receiver,
+        agent(config(tmp_path, broker), source, system=system) as one,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(one.run(stop), name="agent")
+
+        def newest() -> tuple[int, int]:
+            _meter, taken_at_ms, quality, _value = max(receiver.rows, key=lambda row: int(row[3]))
+            return taken_at_ms - time.time_ns() // 1_000_000, quality
+
+        await until(lambda: len(receiver.rows) > 10)
+        assert newest()[0] > 86_000_000
+        system.is_set = True
+        await until(lambda: newest()[0] < 1000)
+        assert newest()[1] == 0
+        await until(lambda: one.snapshot().counters["clock_steps"] == 1)
+        stop.set()
+    last = receiver.last_status
+    assert last is not None
+    assert last.counters["clock_steps"] == 1
+    told = [
+        record.getMessage() for record in caplog.records if "stepped by -86400.0 s" in record.getMessage()
+    ]
+    assert len(told) == 1
+
+
 async def test_a_change_of_a_meter_is_announced(mosquitto: Mosquitto, tmp_path: Path) -> None:
     broker, source = broker_of(mosquitto), Source(count=0)
     async with Acknowledger(PARK, broker) as receiver, running(config(tmp_path, broker), source):

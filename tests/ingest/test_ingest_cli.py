@@ -69,7 +69,7 @@ def test_a_broken_configuration_ends_with_2_and_every_problem(ingest_yaml: Path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert f"{ingest_yaml}:3:1: unknown key 'datta'; did you mean 'data'?" in done.stderr
-    assert f"{ingest_yaml}:1:18: flavour: Input should be 1, 2 or 3" in done.stderr
+    assert f"{ingest_yaml}:1:18: flavour: 9 is not 1, 2 or 3" in done.stderr
     assert len(done.stderr.splitlines()) == 5
 
 

@@ -68,9 +68,9 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
     shown = [str(problem).removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
     assert shown == [
         "ingest.yaml:1:1: unknown key 'brocker'; did you mean 'broker'?",
-        "ingest.yaml:3:18: flavour: Input should be 1, 2 or 3",
+        "ingest.yaml:3:18: flavour: 4 is not 1, 2 or 3",
         "ingest.yaml:6:7: http: 'somewhere' is not host:port",
-        "ingest.yaml:7:11: instance: String should match pattern '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'",
+        "ingest.yaml:7:11: instance: 'Nord!' is not an id: lower-case letters, digits and hyphens, at most 32",
     ]
 
 
@@ -83,7 +83,7 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
         ("{flavour: 1, url: 'http://x', username: u}", "username and password_file"),
         ("{flavour: 1, url: 'http://x', password_file: p}", "username and password_file"),
         ("{flavour: 1, url: 'http://x', token_file: t}", "flavour 1 knows no tokens"),
-        ("{flavour: 1, url: influx}", "url: String should match"),
+        ("{flavour: 1, url: influx}", "url: 'influx' does not begin with http"),
     ],
 )
 def test_a_store_must_fit_its_flavour(tmp_path: Path, store: str, message: str) -> None:

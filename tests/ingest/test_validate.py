@@ -72,6 +72,14 @@ def test_time_is_judged_against_2020_and_five_minutes_after_receipt(taken_at_ms:
     assert [row.reason for row in judged.refused] == ([] if is_good else [RowReason.ABSURD_TIME])
 
 
+def test_rows_of_a_meter_may_go_back_in_time() -> None:
+    """The order is no promise: a gateway whose clock was set back by a day goes on with true times."""
+    times = [NOW_MS, NOW_MS - 86_400_000, NOW_MS - 86_399_000, NOW_MS - 86_400_000]
+    judged = judge([["m-1", time_ms, 0, 1, None, None] for time_ms in times])
+    assert judged.refused == []
+    assert [row.taken_at_ms for row in judged.stored] == times
+
+
 @pytest.mark.parametrize(
     ("value", "flag"),
     [

@@ -114,10 +114,34 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
     ]
 
 
+def test_wrong_values_and_what_only_the_whole_tells_come_in_one_round(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("name: Demo park", "name: 5")
+        .replace("medium: electricity, role", "medium: electricty, role", 1)
+        .replace("place: north}", "place: nort}")
+        .replace("tenant: mill", "tenant: mil")
+        .replace("fed_by: main", "fed_by: press")
+    )
+
+    found = problems(tmp_path, text)
+
+    assert found[0] == "3:7: name: 5 is not text; write it in quotes"
+    assert found[1].startswith("15:18: medium: 'electricty' is not 'electricity'")
+    assert found[2:] == [
+        "15:49: unknown zone 'nort'; did you mean 'north'?",
+        "18:13: unknown tenant 'mil'; did you mean 'mill'?",
+        "20:13: 'press' is fed by itself, directly or over others",
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("medium: electricity, role", "medium: electricty, role", "15:18: medium: Input should be"),
+        (
+            "medium: electricity, role",
+            "medium: electricty, role",
+            "15:18: medium: 'electricty' is not 'electricity'",
+        ),
         (
             "Europe/Ljubljana",
             "Europe/Lubljana",
@@ -126,7 +150,7 @@ def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:
         ("Europe/Ljubljana", "Europe", "4:11: timezone: unknown time zone 'Europe'"),
         ("fed_by: main", "fed_by: man", "20:13: unknown meter 'man'; did you mean 'main'?"),
         ("name: Demo park", "", "2:1: key 'name' is missing"),
-        ("name: Demo park", "name: 5", "3:7: name: Input should be a valid string, write it in quotes"),
+        ("name: Demo park", "name: 5", "3:7: name: 5 is not text; write it in quotes"),
         ("  hall:", "  hall: {name: a, zone: north}\n  hall:", "10:3: key 'hall' stands twice"),
         ("name: Demo park", "name: [", "not valid YAML"),
         ("zone: north}", "zone: nowhere}", "9:28: unknown zone 'nowhere'"),
