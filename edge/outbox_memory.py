@@ -97,9 +97,8 @@ class OutboxMemory:
 
     def release_oldest(self) -> Held:
         """Let the oldest message go; KeyError when there is none."""
-        seq = next(iter(self._held), 0)
-        held = self._held[seq]
-        self.release(seq)
+        held = self._held[self.first_seq]
+        self.release(held.entry.id.seq)
         return held
 
     def oldest_while(self, is_due: Callable[[Held], bool]) -> tuple[Held, ...]:

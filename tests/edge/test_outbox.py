@@ -339,6 +339,26 @@ async def test_what_the_disk_limit_drops_leaves_memory_too_and_is_counted_once(t
         assert (account.read, account.stored, account.held, account.dropped) == (27, 18, 0, 9)
 
 
+async def test_what_is_dropped_after_it_was_read_from_the_disk_is_not_sent(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time, max_bytes=500) as outbox:
+        for seq in range(1, 6):
+            await outbox.append(entry(seq, size=52))
+        time.pass_(10)
+        await outbox.maintain()
+        first = await outbox.maybe_backlog()
+        assert first == entry(1, size=52)
+        outbox.hand_out(first)
+        assert await outbox.maybe_backlog() == entry(2, size=52)
+        for seq in range(6, 9):
+            await outbox.append(entry(seq, size=52))
+        time.pass_(10)
+        await outbox.maintain()
+        assert outbox.accounts[0].dropped == 9
+        assert await outbox.maybe_backlog() == entry(4, size=52)
+        assert await drain(outbox) == [entry(seq, size=52) for seq in range(4, 9)]
+
+
 async def test_append_says_when_the_disk_limit_drops_what_was_just_taken(tmp_path: Path) -> None:
     async with opened(tmp_path / "outbox.db", Time(), always=True, max_bytes=500) as outbox:
         assert not await outbox.append(*(entry(seq, size=52) for seq in range(1, 7)))
