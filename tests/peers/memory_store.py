@@ -170,16 +170,15 @@ def _select(database: Database, name: str, match: re.Match[str]) -> Iterator[Ser
 
 
 def _matching(database: Database, name: str, conditions: Sequence[_Condition]) -> Iterator[_Point]:
+    start_ms = max((one.start_ms for one in conditions), default=-(2**63))
+    stop_ms = min((one.stop_ms for one in conditions), default=2**63)
+    bits = [one.bits for one in conditions if one.bits is not None]
     for tags, by_time in database.get(name, {}).items():
         found = dict(tags)
-        if not all(one.allows_series(found) for one in conditions):
-            continue
-        start_ms = max((one.start_ms for one in conditions), default=-(2**63))
-        stop_ms = min((one.stop_ms for one in conditions), default=2**63)
-        bits = [one.bits for one in conditions if one.bits is not None]
-        for time_ms, fields in by_time.items():
-            if start_ms <= time_ms < stop_ms and all(_has_bits(fields, *one) for one in bits):
-                yield _Point(found, time_ms, fields)
+        if all(one.allows_series(found) for one in conditions):
+            for time_ms, fields in by_time.items():
+                if start_ms <= time_ms < stop_ms and all(_has_bits(fields, *one) for one in bits):
+                    yield _Point(found, time_ms, fields)
 
 
 def _has_bits(fields: Fields, name: str, mask: int, bits: int) -> bool:
