@@ -136,7 +136,8 @@ async def modbus_tcp(meters: Meters, *, port: int = 0) -> AsyncIterator[int]:
                 answer = struct.pack(">HHHB", transaction, 0, len(maybe_reply.data) + 1, unit)
                 loop.call_later(maybe_reply.after_s, writer.write, meters.tamper(answer + maybe_reply.data))
                 if meters.closes_after_answer:
-                    await asyncio.sleep(maybe_reply.after_s + meters.closes_later_s)
+                    # Timers run in the order of their instants: this one is behind the answer's.
+                    await asyncio.sleep(maybe_reply.after_s + max(meters.closes_later_s, 1e-4))
                     break
         writer.close()
 
