@@ -126,6 +126,9 @@ class LineSilence:
 
     def _note_failure(self, device: _Device, asked_s: float) -> None:
         if device.is_good:
+            if not self._good_lost:
+                # The silence of mute devices before it tells nothing of the line.
+                self._maybe_since_s = asked_s
             self._good_lost += 1
             device.has_free_retry = True
         elif device.failures:

@@ -251,3 +251,14 @@ def test_a_lost_frame_is_free_once_and_then_counts() -> None:
     silence.heard(1)
     assert silence.failed(0, asked_s=21, now_s=22, poll_s=10, jitter=0) == 40
     assert 41 <= silence.allowed_s(0) <= 41.5
+
+
+def test_a_lines_silence_begins_with_that_of_a_good_device() -> None:
+    silence = LineSilence(9)
+    for number in range(8):
+        silence.answered(number)
+    silence.failed(8, asked_s=10, now_s=11, poll_s=60, jitter=0)
+    for number in range(3):
+        assert silence.maybe_since_s is None
+        silence.failed(number, asked_s=60 + number, now_s=61 + number, poll_s=60, jitter=0)
+    assert silence.maybe_since_s == 60

@@ -19,25 +19,35 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self._target = target
-        self._open: list[asyncio.Event] = []
+        self._open: dict[asyncio.Task[None], asyncio.Event] = {}
         self.port = 0
         self.connections = 0
 
     def swallow(self) -> None:
         """Let every open connection lead nowhere from now on."""
-        for is_swallowed in self._open:
+        for is_swallowed in self._open.values():
             is_swallowed.set()
+
+    async def end(self) -> None:
+        """Close every connection."""
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection until it is closed."""
         self.connections += 1
         is_swallowed = asyncio.Event()
-        self._open.append(is_swallowed)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = is_swallowed
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pass(reader, there_writer, is_swallowed))
                 group.create_task(_pass(there_reader, writer, is_swallowed))
+        except asyncio.CancelledError:
+            pass  # the proxy ends: asyncio's server takes a cancelled connection for a fault
         finally:
             there_writer.close()
             writer.close()
@@ -68,3 +78,4 @@ async def proxy(target: int) -> AsyncIterator[Proxy]:
         yield one
     finally:
         server.close()
+        await one.end()
