@@ -56,13 +56,13 @@ _QUIET_S = 0.03
 _LONGEST_DRAIN_S = 1.0
 # Several late answers and ours; pymodbus' default holds one frame.
 _BUFFER_BYTES = 4096
+_BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND)
+_REQUEST_BYTES = 8
+_ANSWER_BYTES = 5
 # How often a connection that was closed is opened again within `read` before an answer must come.
 _REOPENS = 5
 # A peer that closes after each answer does so at once; later, a device may have been exchanged meanwhile.
 _IDLE_S = 60.0
-_BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND)
-_REQUEST_BYTES = 8
-_ANSWER_BYTES = 5
 
 
 class Bus:
@@ -165,9 +165,16 @@ class Bus:
         async with self._one_at_a_time:
             answer = await self._ask(unit, block)
         _heed_cancellation()
-        if not _is_of_the_gateway(answer):
-            self._answered_at_s = self._heard_at_s
-        return _registers(answer, block)
+        return self._taken(answer, block)
+
+    def _taken(self, answer: ModbusPDU, block: Block) -> bytes:
+        before_s, self._answered_at_s = self._answered_at_s, self._heard_at_s
+        try:
+            return _registers(answer, block)
+        except NoAnswer:
+            # The word of a gateway in between is no answer of the meter.
+            self._answered_at_s = before_s
+            raise
 
     async def _ask(self, unit: int, block: Block) -> ModbusPDU:
         """Ask, and once more where the peer closed a connection that had worked."""
@@ -355,14 +362,9 @@ def _heed_cancellation() -> None:
         raise asyncio.CancelledError
 
 
-def _is_of_the_gateway(answer: ModbusPDU) -> bool:
-    """Return whether a gateway in between says that it got no answer."""
-    return isinstance(answer, ExceptionResponse) and answer.exception_code in _BEHIND_GATEWAY
-
-
 def _registers(answer: ModbusPDU, block: Block) -> bytes:
     if isinstance(answer, ExceptionResponse):
-        if _is_of_the_gateway(answer):
+        if answer.exception_code in _BEHIND_GATEWAY:
             raise NoAnswer(f"the gateway in between got none (exception {answer.exception_code})")
         raise MeterRefused(answer.exception_code, f"{block.count} registers at {block.address}")
     return struct.pack(f">{len(answer.registers)}H", *answer.registers)
