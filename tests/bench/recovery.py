@@ -26,6 +26,7 @@ _REFUSED = dict.fromkeys(range(0x5000, 0x5008), 2)
 _REFUSED_S = 3.0
 _CUT_S = 90.0
 _WATCH_S = 120.0
+_STAYS_S = 65.0
 _START_TIMEOUT_S = 120.0
 _SETTLE_S = 30.0
 _NEVER = float("inf")
@@ -117,7 +118,7 @@ def _lines(one: Chain, site: _Site) -> Iterator[Figure]:
     one.programs[_GATEWAY].stop()
     yield _half_open(_first_rows_s(one, lost_s), good)
     yield from _power_cut(_first_rows_s(one, power_s), powered)
-    yield _refusal(_first_rows_s(one, refused_s).get("single", _NEVER))
+    yield _refusal(_whole_again_s(one, "single", refused_s))
 
 
 def _start(one: Chain, site: _Site) -> None:
@@ -150,6 +151,20 @@ def _first_rows_s(one: Chain, since_s: float) -> dict[str, float]:
     return {series["tags"]["meter"]: series["values"][0][0] / 1000 - since_s for series in found}
 
 
+def _whole_again_s(one: Chain, meter: str, since_s: float) -> float:
+    """Return from when on every row of a meter has its counter, in seconds from an instant."""
+    query = (
+        f'SELECT "energy_import_wh", "quality" FROM electricity WHERE "meter" = \'{meter}\' '
+        f"AND time >= {round(since_s * 1000)}ms"
+    )
+    rows = [row for series in one.query(f"{PARK}_raw", query) for row in series["values"]]
+    missing = [number for number, (_time_ms, counter, _quality) in enumerate(rows) if counter is None]
+    first_whole = missing[-1] + 1 if missing else 0
+    # The slow registers are read once a minute: a single whole row is no recovery.
+    is_back = first_whole < len(rows) and rows[-1][0] - rows[first_whole][0] > _STAYS_S * 1000
+    return rows[first_whole][0] / 1000 - since_s if is_back else _NEVER
+
+
 def _half_open(back_s: dict[str, float], good: Sequence[str]) -> Figure:
     how = (
         f"real gateway, {len(_NETWORK)} meters on one TCP connection, {len(_NETWORK_MUTE)} of them mute, poll "
@@ -174,7 +189,7 @@ def _power_cut(back_s: dict[str, float], powered: Sequence[str]) -> Iterator[Fig
 def _refusal(back_s: float) -> Figure:
     how = (
         f"real gateway, ABB B23 whose registers 0x5000 to 0x5007 are refused (code 2) for {_REFUSED_S:g} s, poll "
-        f"{_POLL_S:g} s; from the last refusal until its import counter is read; watched for "
+        f"{_POLL_S:g} s; from the end of the refusal until its import counter is in every row; watched for "
         f"{_CUT_S + _WATCH_S - _REFUSED_S:g} s"
     )
     return Figure("Refused counter read again", back_s, "s", how, "<= 60 s")
