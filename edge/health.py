@@ -17,7 +17,7 @@ _WINDOW_S = 60.0
 
 
 class BusState(StrEnum):
-    """Whether a line can be used."""
+    """Whether a line can be used: it is open, and devices on it answer."""
 
     STARTING = "starting"
     UP = "up"

@@ -61,7 +61,9 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
 
 
 def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
-    up = GaugeMetricFamily("zonewise_edge_bus_up", "1 while the line is open", labels=_BUS_LABELS)
+    up = GaugeMetricFamily(
+        "zonewise_edge_bus_up", "1 while the line is open and somebody on it answers", labels=_BUS_LABELS
+    )
     busy = CounterMetricFamily("zonewise_edge_bus_busy_seconds", "Time in use", labels=_BUS_LABELS)
     failures = CounterMetricFamily("zonewise_edge_bus_failures", "Lost or not opened", labels=_BUS_LABELS)
     for bus in polling.buses:

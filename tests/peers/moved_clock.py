@@ -24,11 +24,15 @@ class MovedClock:
         now_s: Monotonic.
         ahead_s: Wall clock minus monotonic.
         end_s: When the test is over.
+        hold_s: When time stands still until the test sets a later instant.
+        is_held: Whether it stands still now.
     """
 
     now_s: float = 1000.0
     ahead_s: float = 1.8e9
     end_s: float = float("inf")
+    hold_s: float = float("inf")
+    is_held: bool = False
 
     def monotonic_ns(self) -> int:
         """Nanoseconds since some instant."""
@@ -40,8 +44,19 @@ class MovedClock:
 
     async def sleep(self, seconds: float) -> None:
         """Move on."""
-        self.move(seconds)
+        until_s = self.now_s + seconds
+        while until_s > self.hold_s:
+            self.now_s = max(self.now_s, self.hold_s)
+            await self.hold()
+        self.move(until_s - self.now_s)
         await asyncio.sleep(0)
+
+    async def hold(self) -> None:
+        """Stand still while it is time to."""
+        while self.now_s >= self.hold_s:
+            self.is_held = True
+            await asyncio.sleep(0)
+        self.is_held = False
 
     def move(self, seconds: float) -> None:
         """Move on; ends the test at its time."""
@@ -65,6 +80,11 @@ class MovedLine:
         images: What registers hold, by unit and address; 0 elsewhere.
         asked: When which unit was asked for what.
         unreachable: How many times connecting fails.
+        is_half_open: The peer has vanished without a word: nobody answers until the line is opened again.
+        lost: How many requests of a unit get no answer, though it is there.
+        answered_at_s: When a device last answered.
+        heard_at_s: When any byte last came.
+        was_closed_idle: Whether the peer has closed the connection while nobody was asked.
     """
 
     config: BusConfig
@@ -81,13 +101,20 @@ class MovedLine:
     answers: Counter[int] = field(default_factory=Counter)
     unreachable: int = 0
     connects: int = 0
+    is_half_open: bool = False
+    lost: Counter[int] = field(default_factory=Counter)
+    answered_at_s: float = float("-inf")
+    heard_at_s: float = float("-inf")
+    was_closed_idle: bool = False
 
     async def connect(self) -> None:
         """Open the line."""
         self.connects += 1
+        self.was_closed_idle = False
         if self.unreachable:
             self.unreachable -= 1
             raise LineDown("cable cut")
+        self.is_half_open = False
 
     def quarantined_until_s(self, unit: int) -> float:
         """Nobody is, here."""
@@ -96,6 +123,7 @@ class MovedLine:
 
     async def read(self, unit: int, block: Block) -> bytes:
         """Take the time, and answer."""
+        await self.clock.hold()
         self.asked.append((self.clock.now_s, unit, block))
         await asyncio.sleep(0)
         if self.errors[unit]:
@@ -105,7 +133,12 @@ class MovedLine:
             self.mute_s += self.config.timeout_s
             self.clock.move(self.config.timeout_s)
             raise NoAnswer(f"unit {unit}")
+        if self.is_half_open or self.lost[unit]:
+            self.lost[unit] -= self.lost[unit] > 0
+            self.clock.move(self.config.timeout_s)
+            raise NoAnswer(f"unit {unit}")
         self.clock.move(block_time_s(block, self.config.line))
+        self.answered_at_s = self.heard_at_s = self.clock.now_s
         for address, code in self.refused.items():
             is_over = self.clock.now_s >= self.refused_until_s.get(address, float("inf"))
             if block.address <= address < block.end and not is_over:
