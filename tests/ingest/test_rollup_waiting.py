@@ -137,7 +137,7 @@ def test_rows_of_an_unsynchronised_clock_are_in_no_slot_and_no_member(park: Smal
     assert park.points("meter_15m", meter="press") == {}
     assert park.points("member", meter="press") == {}
     assert park.points("member", meter="thermometer") == {}
-    assert park.points("member", meter="main", level="zone").keys() == set(range(7))
+    assert park.points("member", meter="main", level="zone").keys() == set(range(8))
 
 
 def test_other_bits_of_quality_leave_the_counters_good(park: SmallPark) -> None:
