@@ -104,7 +104,8 @@ class Outbox:
     async def maybe_backlog(self) -> Entry | None:
         """Give the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
         held = sum(account.held for account in self._ledger.accounts)
-        if held > self._memory.rows and not self._leftovers.are_too_many:
+        is_read_on = self._backlog.maybe_first() is None and not self._leftovers.are_too_many
+        if is_read_on and held > self._memory.rows:
             async with self._lock:
                 before = MessageId(self._epoch, self._memory.first_seq)
                 await self._backlog.fetch(before=before, known={*self._handed, *self._leftovers.messages})

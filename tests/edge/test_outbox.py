@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.outbox_disk import OutboxDisk
 from metering.message import MessageId
 from tests.edge.outboxes import EPOCH, LATER, NOON_MS, Time, drain, entry, opened
 
@@ -87,7 +88,7 @@ async def test_rows_on_their_way_are_told_from_rows_that_wait(tmp_path: Path) ->
 async def test_rows_written_while_the_time_was_not_known_wait_at_least_since_the_start(
     tmp_path: Path,
 ) -> None:
-    time, path = Time(wall_ms=0), tmp_path / "outbox.db"
+    time, path = Time(seconds=100, wall_ms=0), tmp_path / "outbox.db"
     async with opened(path, time) as outbox:
         await outbox.append(entry(1))
     async with opened(path, time, epoch=LATER) as outbox:
@@ -463,3 +464,199 @@ async def test_a_wrong_seq_is_refused(tmp_path: Path) -> None:
             await outbox.append(entry(2))
         with pytest.raises(ValueError, match="does not follow"):
             await outbox.append(entry(3, epoch=LATER))
+
+
+async def test_rows_given_up_before_they_were_a_message_are_read_and_dropped(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db", Time()) as outbox:
+        await outbox.append(entry(1))
+        outbox.drop_unread(5)
+        (account,) = outbox.accounts
+        assert (account.read, account.held, account.dropped) == (8, 3, 5)
+
+
+async def test_a_message_handed_out_can_be_had_again_from_memory_and_from_the_disk(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1), entry(2, rows=7))
+    async with opened(path, time, epoch=LATER) as outbox:
+        await outbox.append(entry(1, epoch=LATER, rows=4))
+        old, fresh = await outbox.maybe_backlog(), outbox.maybe_live()
+        assert (old, fresh) == (entry(1), entry(1, epoch=LATER, rows=4))
+        assert old is not None
+        assert fresh is not None
+        assert await outbox.maybe_entry(old.id) is None, "not handed out yet"
+        outbox.hand_out(old)
+        outbox.hand_out(fresh)
+        assert await outbox.maybe_entry(old.id) == old, "not the one of the same number in memory"
+        assert await outbox.maybe_entry(fresh.id) == fresh
+        second = await outbox.maybe_backlog()
+        assert second == entry(2, rows=7)
+        outbox.hand_out(second)
+        time.pass_(10)
+        await outbox.maintain()
+        assert outbox.state.memory_messages == 0
+        assert await outbox.maybe_entry(fresh.id) == fresh
+        assert await outbox.maybe_entry(second.id) == second
+        outbox.done(fresh.id)
+        assert await outbox.maybe_entry(fresh.id) is None
+        outbox._writer.retry_now()
+        await outbox._writer.work(OutboxDisk.close)
+        assert await outbox.maybe_entry(old.id) is None, "not readable now"
+        assert outbox.is_held(old.id)
+
+
+async def test_what_is_two_seconds_old_goes_to_the_disk_with_what_waited_ten(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time) as outbox:
+        await outbox.append(entry(1))
+        time.pass_(8)
+        await outbox.append(entry(2))
+        time.pass_(0.1)
+        await outbox.append(entry(3))
+        time.pass_(1.9)
+        await outbox.maintain()
+        assert (outbox.state.memory_messages, outbox.maybe_live()) == (1, entry(3))
+
+
+async def test_memory_that_fills_goes_to_the_disk_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db", Time(), memory_bytes=1000) as outbox:
+        await outbox.append(entry(1, size=375), entry(2, size=375))
+        assert outbox.state.memory_messages == 2
+        await outbox.append(entry(3, size=30))
+        assert (outbox.state.memory_messages, outbox.accounts[0].dropped) == (0, 0)
+        assert await drain(outbox) == [entry(1, size=375), entry(2, size=375), entry(3, size=30)]
+
+
+async def test_one_message_stays_in_memory_however_large(tmp_path: Path) -> None:
+    (tmp_path / "gone").write_text("", encoding="utf-8")
+    async with opened(tmp_path / "gone" / "outbox.db", Time(), memory_bytes=1000) as outbox:
+        await outbox.append(entry(1, size=1500))
+        assert (outbox.state.memory_messages, outbox.accounts[0].dropped) == (1, 0)
+        await outbox.append(entry(2, size=1500))
+        assert (outbox.state.memory_messages, outbox.accounts[0].dropped) == (1, 3)
+        assert outbox.maybe_live() == entry(2, size=1500)
+
+
+async def test_what_is_on_the_disk_already_is_not_written_again(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time, always=True) as outbox:
+        await outbox.append(entry(1))
+        before = files(path)
+        assert await outbox.append()
+        time.pass_(10)
+        await outbox.maintain()
+        assert outbox.state.memory_messages == 0
+        assert files(path) == before
+        await outbox.settle()
+        before = files(path)
+        await outbox.settle()
+        assert files(path) == before, "a second time there is nothing to say"
+
+
+async def test_after_settling_a_kill_is_a_clean_stop(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+        await outbox.settle()
+        for name in ("outbox.db", "outbox.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"killed-{name}")
+    async with opened(tmp_path / "killed-outbox.db", time, epoch=LATER) as outbox:
+        assert outbox.clean_stop is True
+        assert await drain(outbox) == [entry(1)]
+
+
+async def test_what_a_disk_refuses_at_the_end_is_dropped_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "gone").write_text("", encoding="utf-8")
+    async with opened(tmp_path / "gone" / "outbox.db", Time()) as outbox:
+        await outbox.append(entry(7))
+        await outbox.settle()
+        (account,) = outbox.accounts
+        assert (account.held, account.dropped) == (0, 3)
+    assert f"the disk refuses at the end: 3 rows of {MessageId(EPOCH, 7)} are lost" in caplog.messages
+
+
+async def test_a_file_that_is_set_aside_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"no database" * 500)
+    async with opened(tmp_path / "outbox.db", Time()):
+        (moved,) = set_aside(tmp_path)
+    assert f"the outbox file could not be used and was set aside as {moved}" in caplog.messages
+
+
+async def test_what_is_done_while_it_is_being_written_is_deleted_later(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time) as outbox:
+        await outbox.append(entry(1))
+        outbox.hand_out(entry(1))
+        time.pass_(10)
+        writing = asyncio.create_task(outbox.maintain())
+        await asyncio.sleep(0)  # until the thread has the batch
+        assert outbox.done(entry(1).id)
+        await writing
+        assert outbox.state.disk_bytes > 0
+        time.pass_(5)
+        await outbox.maintain()
+        assert outbox.state.disk_bytes == 0
+
+
+async def test_what_is_done_while_the_disk_drops_it_is_not_dropped(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db", Time(), always=True, max_bytes=500) as outbox:
+        for seq in range(1, 6):
+            await outbox.append(entry(seq, size=52))
+        outbox.hand_out(entry(1, size=52))
+        writing = asyncio.create_task(outbox.append(entry(6, size=52)))
+        await asyncio.sleep(0)  # until the thread has the batch
+        assert outbox.done(entry(1).id)
+        assert await writing
+        (account,) = outbox.accounts
+        assert (account.stored, account.held, account.dropped) == (3, 15, 0)
+
+
+async def test_a_file_that_is_opened_again_does_not_undo_what_is_known_of_earlier_epochs(
+    tmp_path: Path,
+) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1), entry(2))
+    async with opened(path, time, epoch=LATER) as outbox:
+        await outbox.append(entry(1, epoch=LATER))
+    async with opened(path, time, epoch="00000000000000c3") as outbox:
+        for _ in range(2):
+            one = await outbox.maybe_backlog()
+            assert one is not None
+            outbox.hand_out(one)
+            outbox.done(one.id)
+        outbox.reported(outbox.accounts)
+        third = await outbox.maybe_backlog()
+        assert third == entry(1, epoch=LATER)
+        await outbox._writer.work(OutboxDisk.close)
+        await outbox.maintain()
+        assert outbox.state.disk_is_usable
+        _now, old = outbox.accounts
+        assert (old.epoch, old.stored, old.held) == (LATER, 0, 3), "the epoch that is finished stays finished"
+        outbox.hand_out(third)
+        outbox.done(third.id)
+        await outbox._writer.work(OutboxDisk.close)
+        await outbox.maintain()
+        assert [account.held for account in outbox.accounts] == [0, 0]
+
+
+async def test_a_disk_that_deletes_nothing_stops_what_is_read_from_it(tmp_path: Path) -> None:
+    """The list of what is to be deleted would grow without end."""
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time) as outbox:
+        await outbox.append(*(entry(seq) for seq in range(1, 20_101)))
+        time.pass_(10)
+        await outbox.maintain()
+        for _ in range(20_000):
+            one = await outbox.maybe_backlog()
+            assert one is not None
+            outbox.hand_out(one)
+            outbox.done(one.id)
+        while (one := outbox._backlog.maybe_first()) is not None:
+            outbox.hand_out(one)
+        assert await outbox.maybe_backlog() is None
+        time.pass_(10)
+        await outbox.maintain()
+        assert await outbox.maybe_backlog() is not None
