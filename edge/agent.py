@@ -73,6 +73,7 @@ class Snapshot:
     outbox_disk_bytes: int
     outstanding: int
     maybe_step: Step | None = None
+    broker_problem: str = ""
 
 
 class Agent:
@@ -143,6 +144,7 @@ class Agent:
             outbox_disk_bytes=state.disk_bytes,
             outstanding=len(self._window),
             maybe_step=self._clock.maybe_step,
+            broker_problem=self._uplink.problem,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
