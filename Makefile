@@ -49,10 +49,13 @@ bench: $(READY) ## Measure speed and size, print a table (BENCH="NAME ...")
 soak: $(READY) ## The loss test for longer (SOAK_MINUTES=60), with kills at random moments
 	@ZONEWISE_SOAK_MINUTES=$(or $(SOAK_MINUTES),60) $(BIN)/pytest tests/system -m soak $(PYTEST_ARGS)
 
+mutants: $(READY) ## Put faults into a module, tell which no test notices (MODULE=edge/window.py, TESTS="...")
+	@$(BIN)/python scripts/mutants.py $(MODULE) $(TESTS)
+
 generate: $(READY) ## Write again what is generated and committed: schemas, dashboards, tables in docs
 	@$(BIN)/python scripts/generate.py
 
 clean: ## Remove the Python environment and the demo's data
-	rm -rf $(VENV) .venv-grafana .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-grafana .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .mutants
 
-.PHONY: help setup demo test check bench soak generate clean
+.PHONY: help setup demo test check bench soak mutants generate clean

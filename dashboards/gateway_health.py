@@ -50,13 +50,24 @@ def _gateways() -> Section:
     now = _rollup(queries.gateway_online())
     course = _rollup(queries.gateway_online_course())
     silent = _rollup(queries.gateway_last("meters_silent"))
+    incomplete = _rollup(queries.gateway_last("meters_counter_missing"))
     return Section(
         1,
         "gateways",
         (
-            Panel(2, "online", View.STAT, units.COUNT, (now,), width=6, height=6, scale=Scale.ONLINE),
+            Panel(2, "online", View.STAT, units.COUNT, (now,), width=4, height=6, scale=Scale.ONLINE),
             Panel(
-                3, "meters-silent", View.STAT, units.COUNT, (silent,), width=6, height=6, scale=Scale.FAULTS
+                3, "meters-silent", View.STAT, units.COUNT, (silent,), width=4, height=6, scale=Scale.FAULTS
+            ),
+            Panel(
+                5,
+                "meters-counter-missing",
+                View.STAT,
+                units.COUNT,
+                (incomplete,),
+                width=4,
+                height=6,
+                scale=Scale.FAULTS,
             ),
             Panel(
                 4,
@@ -87,6 +98,7 @@ def _rows() -> Section:
             _course(12, "held", "held"),
             _rise(13, "quarantined", "quarantined"),
             _rise(14, "dropped", "dropped"),
+            _course(15, "oldest-held", "oldest_held_s", units.DURATION),
         ),
     )
 

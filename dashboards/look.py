@@ -5,6 +5,8 @@ from types import MappingProxyType
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardRangeMapOptions,
+    RangeMap,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -28,8 +30,14 @@ STATE_COLOURS: Mapping[Scale, Mapping[str, str]] = MappingProxyType(
             str(IntervalQuality.MISSING.value): "red",
         },
         Scale.ONLINE: {"0": "red", "1": "green"},
+        # Share of a group's meters that are fresh.
+        Scale.LIVE: {"0": "red", "1": "green"},
     }
 )
+
+#: Key of the word, and colour, of all values between 0 and 1 where a scale has words for both.
+BETWEEN: Mapping[Scale, tuple[str, str]] = MappingProxyType({Scale.LIVE: ("partial", "yellow")})
+_NEXT_TO_0, _NEXT_TO_1 = 0.000001, 0.999999
 
 #: Colour from a value upwards; the first also holds below.
 STEPS: Mapping[Scale, tuple[tuple[float, str], ...]] = MappingProxyType(
@@ -52,7 +60,15 @@ def mappings(scale: Scale, texts: Texts) -> list[ValueMapping]:
         value: ValueMappingResult(text=words[value], color=colour, index=i)
         for i, (value, colour) in enumerate(colours.items())
     }
-    return [ValueMap(options=results)]
+    return [ValueMap(options=results), *_between(scale, words, index=len(results))]
+
+
+def _between(scale: Scale, words: Mapping[str, str], *, index: int) -> list[ValueMapping]:
+    if scale not in BETWEEN:
+        return []
+    key, colour = BETWEEN[scale]
+    word = ValueMappingResult(text=words[key], color=colour, index=index)
+    return [RangeMap(options=DashboardRangeMapOptions(from_val=_NEXT_TO_0, to=_NEXT_TO_1, result=word))]
 
 
 def names(by_id: Mapping[str, str]) -> list[ValueMapping]:

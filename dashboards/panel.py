@@ -32,6 +32,7 @@ class Scale(StrEnum):
     ONLINE = "online"
     COVERAGE = "coverage"
     FAULTS = "faults"
+    LIVE = "live"
 
 
 @dataclass(frozen=True, slots=True)

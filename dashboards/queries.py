@@ -21,7 +21,10 @@ from metering.series import (
     IntervalQuality,
     Level,
     MemberLevel,
+    at_least_field,
     coverage_field,
+    expected_field,
+    fresh_field,
     quality_field,
 )
 
@@ -138,9 +141,21 @@ def own_supply(*, where: str) -> str:
     return _select(f"({use} - {imported}) / {use}", series.GROUP_15M, where, '"group"')
 
 
+#: Columns of `live`: coverage, then the figure, what it is at least, and the meters fresh and expected.
+LIVE_COLUMNS = ("live", "now", "at_least", "answering", "meters")
+
+
 def live(field: str, *, where: str) -> str:
-    """Newest live power (W) or flow (m3/h) per group."""
-    return _select(f'last("{field}")', series.GROUP_LIVE, where, '"group"')
+    """One row per group: its newest live point as a whole.
+
+    The other fields are those of the point with the newest coverage, which each point has. So a group whose
+    figure is absent there has none in the table, however recent the figure before it is.
+    """
+    live, *others = LIVE_COLUMNS
+    fields = (field, at_least_field(field), fresh_field(field), expected_field(field))
+    columns = [f'"{one}" AS "{name}"' for one, name in zip(fields, others, strict=True)]
+    newest = f'last("{coverage_field(field)}") AS "{live}"'
+    return _select(", ".join([newest, *columns]), series.GROUP_LIVE, where, '"group"')
 
 
 def live_course(field: str, *, where: str) -> str:

@@ -15,6 +15,8 @@ from metering.series import GroupField, MemberLevel
 KEY = "zones"
 _SLOT = "15m"
 _LIVE = "10s"
+#: Live figures are written every 10 s: older ones are not shown as present.
+_LIVE_WITHIN = "1m"
 _ZONE_NAME = "$tag_group"
 _METER_NAME = "$tag_meter"
 _PER_M3 = f" / {queries.LITRES_PER_M3}"
@@ -64,14 +66,33 @@ def _now() -> Section:
         1,
         "now",
         (
-            *(
-                Panel(i, key, View.STAT, unit, (_rollup(text),), height=5, since="5m")
-                for i, key, unit, text in now
-            ),
+            *(_live_table(i, key, unit, text) for i, key, unit, text in now),
             *(
                 Panel(i, key, View.LINES, unit, (_rollup(text),), interval=_LIVE, since="1h")
                 for i, key, unit, text in courses
             ),
+        ),
+    )
+
+
+def _live_table(panel_id: int, key: str, unit: str, text: str) -> Panel:
+    """One row per zone: a zone that is silent, or only partly read, says so at once."""
+    live, now, at_least, answering, meters = queries.LIVE_COLUMNS
+    return Panel(
+        panel_id,
+        key,
+        View.TABLE,
+        unit,
+        (Query(Source.ROLLUP, text, table=True),),
+        height=6,
+        since=_LIVE_WITHIN,
+        columns=(
+            Column("group"),
+            Column(now, unit),
+            Column(at_least, unit),
+            Column(answering, units.COUNT),
+            Column(meters, units.COUNT),
+            Column(live, units.SHARE, Scale.LIVE),
         ),
     )
 

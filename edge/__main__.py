@@ -1,26 +1,15 @@
-"""The command line of the gateway: `zonewise-edge COMMAND`."""
+"""The start of `zonewise-edge`: stop signals are noted first, then the command line is imported."""
 
-from edge.errors import EdgeError
-from metering.command_line import LazyCommands, run
-
-_HELP = """Read the meters of a park and keep their rows until they are safe.
-
-\b
-First steps:
-  zonewise-edge profiles                      which meters are known
-  zonewise-edge check --config gateway.yaml   is the file right, does it fit
-  zonewise-edge read METER                    one meter, now
-  zonewise-edge run --config gateway.yaml     for good
-"""
-
-cli = LazyCommands(
-    "zonewise-edge", package="edge.commands", commands=("run", "check", "read", "profiles"), help=_HELP
-)
+from metering import stop_signals
 
 
 def main() -> None:
     """Run the command line."""
-    run(cli, failures=(EdgeError,))
+    stop_signals.note()
+    # The import takes a good part of a second on a small machine.
+    from edge import command_line  # noqa: PLC0415
+
+    command_line.main()
 
 
 if __name__ == "__main__":

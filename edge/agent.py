@@ -12,10 +12,9 @@ import contextlib
 import logging
 import random
 import secrets
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from edge.polled import Polled
 from edge.service import notify
 from edge.uplink import Identity, Uplink, Voice
 from edge.window import DeliveryWindow
+from metering import stop_signals
 from metering.birth import Birth, MeterFacts
 from metering.status import COUNTERS, EpochAccount, Status
 
@@ -127,6 +127,9 @@ class Agent:
             on_appended=self._delivery.wake,
             on_accepted=accepted,
         )
+        self._started_ns = time.monotonic_ns()
+        #: Since when the facts of a meter are as they are: so long its device is the one that they describe.
+        self._learned_ns: dict[str, int] = {}
         self._meters = open_meters(self._intake.take, self._learn)
 
     def snapshot(self) -> Snapshot:
@@ -191,9 +194,21 @@ class Agent:
             text = "the clock stepped by %+.1f s at %s (steps so far: %d); times of new rows follow it"
             _LOGGER.warning(text, maybe_step.by_s, maybe_step.at, steps)
 
-    def _learn(self, _changed: Mapping[str, MeterFacts]) -> None:
+    def _learn(self, changed: Mapping[str, MeterFacts]) -> None:
         # Meters are introduced one after the other; one birth tells of all that came meanwhile.
         self._has_news = True
+        # Noted here: the birth may be sent hours later, after the first reads of an exchanged device.
+        self._learned_ns.update(dict.fromkeys(changed, time.monotonic_ns()))
+
+    def _dated_facts(self) -> dict[str, MeterFacts]:
+        return {
+            meter: replace(facts, since_ms=self._since_ms(meter))
+            for meter, facts in self._meters.facts.items()
+        }
+
+    def _since_ms(self, meter: str) -> int:
+        # Before the clock is known the time may be anything; ingest refuses such a birth.
+        return max(0, self._clock.wall_ms(self._learned_ns.get(meter, self._started_ns)))
 
     def _birth(self) -> Birth:
         return Birth(
@@ -201,7 +216,7 @@ class Agent:
             epoch=self._identity.epoch,
             time_ms=self._now_ms(),
             software=self._identity.software,
-            meters=self._meters.facts,
+            meters=self._dated_facts(),
         )
 
     def _status(self, online: bool) -> Status:  # noqa: FBT001 - the one thing a status is asked with
@@ -214,13 +229,16 @@ class Agent:
             clean_stop=self._outbox.clean_stop,
             accounts=self._outbox.accounts,
             counters=self._counters(),
+            clock=self._clock.source.value,
         )
 
     def _counters(self) -> dict[str, int]:
+        outbox = self._outbox.state
         ours = {
             "messages_resent": self._delivery.counters.resent,
             "bytes_sent": self._delivery.counters.bytes_sent,
-            "disk_failures": self._outbox.state.disk_failures,
+            "disk_failures": outbox.disk_failures,
+            "oldest_held_s": int(outbox.oldest_held_s),
             "clock_steps": self._clock.steps,
         }
         return dict.fromkeys(COUNTERS, 0) | dict(self._meters.counters) | ours
@@ -262,8 +280,7 @@ async def agent(
 def stop_on_signals() -> asyncio.Event:
     """Give an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
     return stop
 
 

@@ -14,6 +14,10 @@ The only module that knows pymodbus and pyserial. pymodbus carries bytes and cod
   a process that was killed; give slow converters a longer window. On TCP the transaction id settles it, but
   a TCP-to-RTU gateway may make the same mistake on its own line, out of our sight.
 - RTU frames are kept apart by 3.5 characters (1.75 ms above 19200 Bd), or by the line's `pause_s`.
+- A peer that closes the connection after its answer is no fault: `read` opens it again and asks, once more
+  where the request was lost with it. Without an answer in between that is done only a few times; then the
+  line is down, and the poller's growing pauses apply. A unit whose requests alone close the connection has
+  not answered; the others go on.
 - pymodbus neither retries a failed first connect nor says why it failed; `connect` is one try, gives the
   reason, and the loop around it is the poller's.
 """
@@ -35,7 +39,14 @@ from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
 from edge.config import BusConfig, Serial
-from edge.errors import ExceptionCode, GarbledAnswer, LineDown, MeterRefused, NoAnswer
+from edge.errors import (
+    GATEWAY_CODES,
+    GarbledAnswer,
+    GatewayNoAnswer,
+    LineDown,
+    MeterRefused,
+    NoAnswer,
+)
 from edge.framing import Frame, Framing, Request, is_under_way, rtu_frames, tcp_frames
 from edge.plan import Block, Line
 from edge.profile import Function
@@ -52,9 +63,12 @@ _QUIET_S = 0.03
 _LONGEST_DRAIN_S = 1.0
 # Several late answers and ours; pymodbus' default holds one frame.
 _BUFFER_BYTES = 4096
-_BEHIND_GATEWAY = (ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND)
 _REQUEST_BYTES = 8
 _ANSWER_BYTES = 5
+# How often a connection that was closed is opened again within `read` before an answer must come.
+_REOPENS = 5
+# A peer that closes after each answer does so at once; later, a device may have been exchanged meanwhile.
+_IDLE_S = 60.0
 
 
 class Bus:
@@ -79,6 +93,8 @@ class Bus:
         self._active_at_s = float("-inf")
         self._quarantine_s: dict[int, float] = {}
         self._failure = ""
+        self._reopens_left = 0
+        self._answered_at_s = self._heard_at_s = float("-inf")
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,12 +108,33 @@ class Bus:
         """Give the `time.monotonic` instant from which the unit may be asked; a past one when it may now."""
         return self._quarantine_s.get(unit, float("-inf"))
 
+    @property
+    def answered_at_s(self) -> float:
+        """The `time.monotonic` instant of the last answer of a meter; a gateway's own does not count."""
+        return self._answered_at_s
+
+    @property
+    def heard_at_s(self) -> float:
+        """The `time.monotonic` instant of the last byte that came."""
+        return self._heard_at_s
+
+    @property
+    def was_closed_idle(self) -> bool:
+        """Whether the peer closed a connection that worked, long after the last byte."""
+        client = self._maybe_client
+        is_closed = client is not None and not client.connected and self._reopens_left > 0
+        return is_closed and time.monotonic() - self._heard_at_s > _IDLE_S
+
     async def connect(self) -> None:
         """Open the line anew; one try.
 
         Raises:
             LineDown: with the reason.
         """
+        self._reopens_left = 0
+        await self._open()
+
+    async def _open(self) -> _Client:
         self.close()
         client = self._new_client()
         self._note_failures(client)
@@ -113,6 +150,7 @@ class Bus:
         self._maybe_client = client
         if self._config.is_rtu:
             await self._drain(client)
+        return client
 
     def close(self) -> None:
         """Close the line; it can be connected again."""
@@ -125,18 +163,55 @@ class Bus:
 
         Raises:
             LineDown: the connection is gone; `connect` again.
-            NoAnswer: nothing came within the timeout, or a gateway in between says so.
+            NoAnswer: nothing came within the timeout, a gateway in between says so, or this unit's requests
+                close the connection.
             GarbledAnswer: something came, but no answer to this.
             MeterRefused: the meter answered with an exception.
         """
         async with self._one_at_a_time:
-            await self._wait_until_allowed(unit)
-            client = self._maybe_client
-            if client is None or not client.connected:
-                raise LineDown(f"{self._config.transport}: not connected")
-            answer = await self._exchange(client, unit, block)
+            answer = await self._ask(unit, block)
         _heed_cancellation()
-        return _registers(answer, block)
+        return self._taken(answer, block)
+
+    def _taken(self, answer: ModbusPDU, block: Block) -> bytes:
+        before_s, self._answered_at_s = self._answered_at_s, self._heard_at_s
+        try:
+            return _registers(answer, block)
+        except NoAnswer:
+            # The word of a gateway in between is no answer of the meter.
+            self._answered_at_s = before_s
+            raise
+
+    async def _ask(self, unit: int, block: Block) -> ModbusPDU:
+        """Ask, and once more where the peer closed a connection that had worked."""
+        maybe_lost: LineDown | None = None
+        for _ in range(2):
+            await self._wait_until_allowed(unit)
+            client = await self._connected()
+            try:
+                answer = await self._exchange(client, unit, block)
+            except LineDown as error:
+                if not self._reopens_left:
+                    raise
+                maybe_lost = error
+            else:
+                self._reopens_left = _REOPENS if self._config.is_network else 0
+                return answer
+        raise NoAnswer(f"unit {unit}: the connection is closed instead of an answer") from maybe_lost
+
+    async def _connected(self) -> _Client:
+        """Return the open connection; one that had worked and was closed is opened again.
+
+        Raises:
+            LineDown: when it had not worked, or cannot be opened.
+        """
+        client = self._maybe_client
+        if client is not None and client.connected:
+            return client
+        if not self._reopens_left:
+            raise LineDown(f"{self._config.transport}: not connected")
+        self._reopens_left -= 1
+        return await self._open()
 
     async def _wait_until_allowed(self, unit: int) -> None:
         """Keep the late window, and the silence between frames."""
@@ -253,6 +328,7 @@ class Bus:
             # The last byte leaves the wire this much later.
             self._active_at_s += len(data) * self._line.char_s
             return data
+        self._heard_at_s = self._active_at_s
         self._garbage_bytes = len(data)
         asked = self._maybe_asked
         if asked is not None and self._config.is_rtu and is_under_way(data, asked):
@@ -294,7 +370,8 @@ def _heed_cancellation() -> None:
 
 def _registers(answer: ModbusPDU, block: Block) -> bytes:
     if isinstance(answer, ExceptionResponse):
-        if answer.exception_code in _BEHIND_GATEWAY:
-            raise NoAnswer(f"the gateway in between got none (exception {answer.exception_code})")
-        raise MeterRefused(answer.exception_code, f"{block.count} registers at {block.address}")
+        what = f"{block.count} registers at {block.address}"
+        if answer.exception_code in GATEWAY_CODES:
+            raise GatewayNoAnswer(answer.exception_code, what)
+        raise MeterRefused(answer.exception_code, what)
     return struct.pack(f">{len(answer.registers)}H", *answer.registers)

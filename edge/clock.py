@@ -15,7 +15,6 @@ Contract and invariants:
   be stamped at all and goes on waiting.
 """
 
-import ctypes
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -25,15 +24,13 @@ from pathlib import Path
 
 from edge.assembler import MAX_CLAMP_MS
 from edge.polled import Polled
+from metering.kernel_clock import KernelClock
 from metering.readings import EARLIEST_MS, Reading, ReadingFlag, Row
 
 _STEP_NS = 5_000_000
 _LONGEST_ROUND_TRIP_S = 2.0
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
-# adjtimex(2): state of a clock that nobody keeps.
-_TIME_ERROR = 5
-_TIMEX_BYTES = 256
 _TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -78,7 +75,7 @@ class SystemClock:
     """The clocks of this machine."""
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._kernel = KernelClock()
 
     def observe(self) -> Observation:
         """Look at the clocks now."""
@@ -92,11 +89,7 @@ class SystemClock:
             return "unknown"
 
     def _is_synchronised(self) -> bool:
-        if _TIMESYNCD_MARK.exists():
-            return True
-        # A struct timex of zeros asks and changes nothing; the state is all we need of it.
-        state = self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-        return 0 <= int(state) < _TIME_ERROR
+        return _TIMESYNCD_MARK.exists() or self._kernel.is_synchronised()
 
 
 class Clock:

@@ -9,6 +9,7 @@ from edge.config import BusConfig, DeviceConfig, GatewayConfig, Point
 from edge.decode import compile_decoder
 from edge.device import Device, Wire
 from edge.errors import BusError, EdgeError, GarbledAnswer, LineDown, NoAnswer
+from edge.missing import Role
 from edge.plan import Block
 from edge.profile import RegisterSpec
 from metering.quantities import VOCABULARY
@@ -46,6 +47,7 @@ class Sheet:
         shown: Its quantities, in the order of the catalogue.
         maybe_serial: Serial number, if it tells one.
         maybe_mismatch: What it says it is, where that is another model.
+        not_given: Identity or serial number that was refused or not answered, with the reason.
         requests: How many requests it took.
         took_s: How long they took.
     """
@@ -53,6 +55,7 @@ class Sheet:
     shown: tuple[Shown, ...]
     maybe_serial: str | None
     maybe_mismatch: str | None
+    not_given: tuple[str, ...]
     requests: int
     took_s: float
 
@@ -99,6 +102,7 @@ async def read_meter(config: GatewayConfig, device: DeviceConfig, point: Point) 
         shown=tuple(_shown(one, point, recorder.answers)),
         maybe_serial=one.maybe_serial,
         maybe_mismatch=one.maybe_mismatch,
+        not_given=tuple(lost.text for lost in one.missing if lost.use.role in (Role.IDENTITY, Role.SERIAL)),
         requests=recorder.requests,
         took_s=time.monotonic() - started_s,
     )

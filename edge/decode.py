@@ -76,6 +76,10 @@ class Wiring:
             return self.ct
         return self.vt if known.unit in _BY_VT else Fraction(1)
 
+    def named(self, quantity: str) -> str:
+        """Return what a quantity of the model is called behind these transformers."""
+        return _OPPOSITE.get(quantity, quantity) if self.is_reversed else quantity
+
 
 _DIRECT = Wiring()
 
@@ -178,10 +182,10 @@ def compile_decoder(
     factors = {spec: scale_factor(spec.scale, setup) * wiring.ratio(spec.quantity) for spec, _ in located}
     carriers = {place for spec, place in located if spec.is_counter}
     return Decoder(
-        quantities=tuple(_named(spec, wiring) for spec, _ in located),
+        quantities=tuple(wiring.named(spec.quantity) for spec, _ in located),
         counters=MappingProxyType(
             {
-                _named(spec, wiring): _counter_facts(spec, factors[spec])
+                wiring.named(spec.quantity): _counter_facts(spec, factors[spec])
                 for spec, _ in located
                 if spec.is_counter
             }
@@ -202,10 +206,6 @@ def compile_decoder(
 
 def _place(spec: RegisterSpec, blocks: Sequence[Block]) -> int | None:
     return next((i for i, block in enumerate(blocks) if block.covers(spec.register)), None)
-
-
-def _named(spec: RegisterSpec, wiring: Wiring) -> str:
-    return _OPPOSITE.get(spec.quantity, spec.quantity) if wiring.is_reversed else spec.quantity
 
 
 def _counter_facts(spec: RegisterSpec, factor: Fraction) -> CounterFacts:

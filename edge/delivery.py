@@ -182,6 +182,8 @@ class Delivery:
     def _note_receiver(self, message: Received) -> None:
         match topics.maybe_parse(message.topic):
             case topics.IngestTopic(instance=instance, kind="status"):
+                if status.is_holding(message.body):
+                    _LOGGER.warning("ingest %s holds: it takes no rows until its clock is right", instance)
                 self._window.receiver(instance, online=status.decode_ingest(message.body))
             case _:
                 _LOGGER.debug("nothing to do with %s", message.topic)

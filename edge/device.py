@@ -1,34 +1,45 @@
 """One device on a bus: who it is, what is read of it, and the rows that come of it.
 
 Contract:
-- Before the first poll, after each connect and after each silence the device is introduced: identity (read
-  alone), scale registers, serial number. A device that says it is another model is not polled: its numbers
-  would be wrong without looking so.
-- Blocks are read one after the other. What was refused for good is taken apart and remembered until the next
-  introduction; what is left out by silence gives a row with PARTIAL, as long as anything was read.
-- A row is stamped when the last answer with its counters came, else the last answer. Answers more than
-  `MOST_APART_S` apart go into separate rows.
+- Before the first poll, after each connect and after each silence the device is introduced: is it there, who
+  is it, its scale registers, its serial number. A device that says it is another model is not polled: its
+  numbers would be wrong without looking so.
+- Identity and serial number are optional: where they are refused or not answered, rows flow all the same.
+  After a time-out of one of them the introduction ends early and is to be taken up again, so that others are
+  asked during the late window.
+- Blocks are read one after the other. A busy device is asked again after its other blocks; any other refusal
+  takes its block apart, also after the others, and within one poll period: the rest follows at the next poll.
+- What is missing (`edge.missing`) is asked for alone at the end of a poll.
+- What is left out by silence gives a row with PARTIAL, as long as anything was read (`edge.rows`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.config import BusConfig, DeviceConfig, Point
-from edge.decode import Decoder, compile_decoder, read_registers
-from edge.errors import BusError, ImplausibleValue, MeterRefused
-from edge.plan import Block, ReadPlan, cost_of_request
+from edge.decode import read_registers
+from edge.errors import BusError, GarbledAnswer, ImplausibleValue, LineDown, MeterRefused, NoAnswer
+from edge.health import Counts
+from edge.missing import Missing
+from edge.plan import Block
 from edge.polled import Polled
 from edge.profile import PollClass, Register
+from edge.reads import Reads
 from edge.registers import Absent, Raw
-from edge.scale import NOTHING_FOUND, Found
+from edge.rows import NS_PER_S, Answer, Rows
+from edge.scale import Found
+from edge.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from metering.birth import MeterFacts
 
-#: Answers further apart are not one instant.
-MOST_APART_S = 1.0
 #: Quantities of the class *slow* are read about so often.
 SLOW_S = 60.0
-_NS_PER_S = 1_000_000_000
+# A busy block is asked for so often in one poll; each try comes after the device's other blocks.
+_MAX_BUSY_TRIES = 2
+# A pause that is nearly over is not worth another poll period.
+_EARLY_S = 2.0
+_NOT_YET = "not asked for yet: a refused block is being taken apart"
 
 
 class Wire(Protocol):
@@ -52,27 +63,29 @@ class Poll:
     Attributes:
         rows: One per point, or none when nothing was answered.
         maybe_error: What ended it early.
-        refusals: Requests that the device refused.
     """
 
     rows: tuple[Polled, ...]
     maybe_error: BusError | None = None
-    refusals: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    data: bytes
-    at_ns: int
 
 
 @dataclass(slots=True)
 class _Reading:
-    """Answers of a poll under way."""
+    """A poll under way.
 
-    answers: dict[Block, _Answer] = field(default_factory=dict)
+    Attributes:
+        kind: What is read.
+        deadline_s: Until when refused blocks are taken apart and missing registers asked for.
+        answers: What was answered, in this order.
+        busy: Blocks for which the device needs time, how often it said so, and what it said last.
+        maybe_error: What ended it early.
+    """
+
+    kind: PollClass
+    deadline_s: float
+    answers: dict[Block, Answer] = field(default_factory=dict)
+    busy: dict[Block, list[MeterRefused]] = field(default_factory=dict)
     maybe_error: BusError | None = None
-    refusals: int = 0
 
 
 class Device:
@@ -81,13 +94,15 @@ class Device:
     def __init__(self, config: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> None:
         self.config = config
         self._clock = clock
-        self._cost = cost_of_request(bus.line, answer_delay_s=config.profile.answer_delay_s)
+        self._reads = Reads(config, bus)
         self._slow_every = max(1, round(SLOW_S / config.poll_s))
         self._polls = 0
-        self._setup: Found = NOTHING_FOUND
-        self._decoders: dict[tuple[Point, tuple[Block, ...]], Decoder] = {}
-        self._plans = self._new_plans()
+        self._counts = Counts()
+        self._rows = Rows(config)
+        #: False also after a time-out of an optional register: to be introduced again as soon as allowed.
         self.is_introduced = False
+        #: Whether it said since the last connect or silence that it is the model; True if it cannot be asked.
+        self.is_confirmed = config.profile.identity is None
         #: What it says it is, where that is another model.
         self.maybe_mismatch: str | None = None
         #: Serial number, once it could be read.
@@ -100,17 +115,27 @@ class Device:
 
     @property
     def unsupported(self) -> tuple[Register, ...]:
-        """Registers that it turned out not to have."""
-        return self._plans[PollClass.SLOW].unsupported
+        """Registers that it does not give at present."""
+        return self._reads.unsupported
+
+    @property
+    def missing(self) -> tuple[Missing, ...]:
+        """What it does not give at present, and when it is asked for again."""
+        return self._reads.missing.all
 
     @property
     def setup(self) -> Found:
         """What its scale registers were found to hold."""
-        return self._setup
+        return self._rows.setup
 
     def forget(self) -> None:
         """Take nothing for granted: it may have been changed for another."""
         self.is_introduced = False
+
+    def take_counts(self) -> Counts:
+        """Return what was refused or not answered, without ending a poll, since the last call."""
+        counts, self._counts = self._counts, Counts()
+        return counts
 
     async def introduce(self, wire: Wire, *, is_probe: bool) -> None:
         """Learn who it is and how it scales.
@@ -124,39 +149,53 @@ class Device:
             ImplausibleValue: when a scale register holds what its table does not know.
         """
         profile = self.config.profile
-        self._decoders.clear()
-        self._plans = self._new_plans()
+        self._reads.missing.expect_change(now_s=self._now_s())
+        self._reads.plan_anew()
         self._polls = 0
-        identity = () if profile.identity is None else (profile.identity.register,)
-        found = await self._read_alone(wire, identity)
-        self.maybe_mismatch = self._maybe_mismatch(found)
-        self._setup = await self._read_alone(wire, profile.setup_registers)
-        serial = () if profile.serial_number is None else (profile.serial_number,)
-        self.maybe_serial = _maybe_text(await self._read_alone(wire, serial)) or self.maybe_serial
-        if is_probe and not (identity or profile.setup_registers or serial):
-            cheapest = min(self._plans[PollClass.FAST].registers, key=lambda register: register.count)
-            await self._read_alone(wire, (cheapest,))
+        self.is_confirmed = profile.identity is None
+        optional = self._optional_registers()
+        # Whether a device is there is told by what it must have, never by what it may not have.
+        if not profile.setup_registers and (is_probe or optional):
+            await self._ask_whether_it_is_there(wire)
+        self._rows.scale_by(await self._read_alone(wire, profile.setup_registers))
+        is_whole = True
+        for register in optional:
+            is_whole = is_whole and await self._ask_for_optional(wire, register)
         self._prepare_decoders()
-        self.is_introduced = True
+        self.is_introduced = is_whole
 
     async def poll(self, wire: Wire) -> Poll:
         """Read it once; whatever was answered becomes rows."""
         # On the first poll everything is read, so that each new connection shows all there is.
         kind = PollClass.FAST if self._polls % self._slow_every else PollClass.SLOW
         self._polls += 1
-        reading = _Reading()
-        await self._read_blocks(wire, kind, reading)
-        rows = tuple(self._rows(self._plans[kind].blocks, reading.answers))
-        return Poll(rows, reading.maybe_error, reading.refusals)
+        now_s = self._now_s()
+        self._reads.begin(kind, now_s=now_s)
+        due = self._reads.missing.due(now_s=now_s + min(_EARLY_S, self.config.poll_s / 2))
+        reading = _Reading(kind, deadline_s=now_s + self.config.poll_s)
+        await self._read_blocks(wire, reading)
+        blocks = self._reads.blocks(kind)
+        self._note_outcome(reading, blocks)
+        if reading.maybe_error is None:
+            self._reads.end(kind)
+        is_plan_larger = reading.maybe_error is None and await self._ask_again(wire, due, reading)
+        if not reading.answers and reading.busy and reading.maybe_error is None:
+            reading.maybe_error = next(iter(reading.busy.values()))[-1]
+        rows = self._rows.of(blocks, reading.answers, self._reads.missing)
+        if is_plan_larger:
+            self._rows.forget_blocks()
+            self._reads.plan_anew()
+        # Its identity may have been answered only now.
+        return Poll(() if self.maybe_mismatch is not None else rows, reading.maybe_error)
 
     def facts(self) -> Mapping[str, MeterFacts]:
-        """Give what is known of each meter, for the birth."""
+        """Return what is known of each meter, for the birth; also of counters that are missing at present."""
         return {point.meter: self._facts(point) for point in self.config.points}
 
     def _facts(self, point: Point) -> MeterFacts:
         profile = self.config.profile
         try:
-            counters = self._decoder(point, self._plans[PollClass.SLOW].blocks).counters
+            counters = self._rows.decoder(point, self._reads.whole).counters
         except ImplausibleValue:  # its scale registers were not read yet
             counters = {}
         return MeterFacts(
@@ -166,41 +205,97 @@ class Device:
             poll_s=self.config.poll_s,
             serial=self.maybe_serial,
             counters=counters,
+            ct_primary_a=maybe_primary(self.config.wiring.ct, SECONDARY_A),
+            vt_primary_v=maybe_primary(self.config.wiring.vt, SECONDARY_V),
         )
 
     def _prepare_decoders(self) -> None:
         try:
             for point in self.config.points:
-                self._decoder(point, self._plans[PollClass.SLOW].blocks)
+                self._rows.decoder(point, self._reads.whole)
         except ImplausibleValue as error:
             if self.maybe_mismatch is None:
                 raise
             # The cause, not only what came of it.
             raise ImplausibleValue(f"it says that it is {self.maybe_mismatch!r}: {error}") from error
 
-    def _new_plans(self) -> dict[PollClass, ReadPlan]:
-        profile = self.config.profile
-        specs = [spec for point in self.config.points for spec in profile.channel(point.channel)]
-        fast = [spec.register for spec in specs if spec.poll is PollClass.FAST]
-        return {
-            kind: ReadPlan.of(registers, request_cost=self._cost, max_registers=profile.max_registers)
-            for kind, registers in (
-                (PollClass.SLOW, [spec.register for spec in specs]),
-                (PollClass.FAST, fast or [spec.register for spec in specs]),
-            )
-        }
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / NS_PER_S
+
+    def _optional_registers(self) -> tuple[Register, ...]:
+        """Return identity and serial number, where there are such registers and their pauses are over."""
+        profile, now_s = self.config.profile, self._now_s()
+        identity = None if profile.identity is None else profile.identity.register
+        return tuple(
+            one
+            for one in (identity, profile.serial_number)
+            if one is not None and self._reads.missing.is_due(one, now_s=now_s)
+        )
+
+    async def _ask_whether_it_is_there(self, wire: Wire) -> None:
+        """Ask for one short register; a refusal is an answer too."""
+        try:
+            await wire.read(self.config.unit, _alone(self._reads.cheapest))
+        except MeterRefused:
+            self._count(Counts(exceptions=1))
 
     async def _read_alone(self, wire: Wire, registers: Sequence[Register]) -> Found:
         """Read single registers, each in a request of its own; those refused for good are left out."""
         answers = {}
         for register in registers:
-            block = Block(register.function, register.address, register.count)
+            block = _alone(register)
             try:
                 answers[block] = await wire.read(self.config.unit, block)
             except MeterRefused as error:
+                self._count(Counts(exceptions=1))
                 if error.transient:
                     raise
         return read_registers(registers, answers)
+
+    async def _ask_for_optional(self, wire: Wire, register: Register) -> bool:
+        """Read identity or serial number if it is given; tells whether the device may be asked on at once."""
+        try:
+            maybe_data = await self._maybe_answer(wire, register)
+        except (NoAnswer, GarbledAnswer):
+            return False
+        if maybe_data is not None:
+            self._learn(register, maybe_data)
+        return True
+
+    async def _maybe_answer(self, wire: Wire, register: Register) -> bytes | None:
+        """Ask for a register alone and note what comes of it; `None` = refused.
+
+        Raises:
+            BusError: when nothing came; noted too, so that the same register is not asked for at once.
+        """
+        try:
+            data = await wire.read(self.config.unit, _alone(register))
+        except BusError as error:
+            self._reads.missing.lose(register, error, now_s=self._now_s())
+            self._count(
+                Counts(
+                    timeouts=isinstance(error, NoAnswer),
+                    garbled_answers=isinstance(error, GarbledAnswer),
+                    exceptions=isinstance(error, MeterRefused),
+                )
+            )
+            if isinstance(error, MeterRefused):
+                return None
+            raise
+        self._reads.missing.find(register)
+        return data
+
+    def _learn(self, register: Register, data: bytes) -> None:
+        """Take what identity or serial number say."""
+        found = read_registers([register], {_alone(register): data})
+        if register == self.config.profile.serial_number:
+            self.maybe_serial = _maybe_text(found) or self.maybe_serial
+        else:
+            self.maybe_mismatch = self._maybe_mismatch(found)
+            self.is_confirmed = True
+
+    def _count(self, counts: Counts) -> None:
+        self._counts = self._counts.plus(counts)
 
     def _maybe_mismatch(self, found: Found) -> str | None:
         identity = self.config.profile.identity
@@ -209,85 +304,94 @@ class Device:
         says = found[identity.register]
         return None if says in identity.expected else str(says)
 
-    async def _read_blocks(self, wire: Wire, kind: PollClass, reading: _Reading) -> None:
-        waiting = list(self._plans[kind].blocks)
-        maybe_busy: BusError | None = None
-        while waiting:
-            block = waiting.pop(0)
-            try:
-                data = await wire.read(self.config.unit, block)
-            except MeterRefused as error:
-                reading.refusals += 1
-                if error.transient:
-                    maybe_busy = error
-                else:
-                    waiting[:0] = self._take_apart(kind, block)
-            except BusError as error:
-                reading.maybe_error = error
+    async def _read_blocks(self, wire: Wire, reading: _Reading) -> None:
+        """Read the plan's blocks, then what is left of those that were refused, as long as there is time."""
+        refused: deque[Block] = deque()
+        for block in self._reads.blocks(reading.kind):
+            refused += await self._read_block(wire, block, reading)
+            if reading.maybe_error is not None:
                 return
-            else:
-                reading.answers[block] = _Answer(data, self._clock.monotonic_ns())
-        if not reading.answers:
-            reading.maybe_error = maybe_busy
+        while refused and self._now_s() < reading.deadline_s:
+            refused += await self._read_block(wire, refused.popleft(), reading)
+            if reading.maybe_error is not None:
+                return
 
-    def _take_apart(self, kind: PollClass, block: Block) -> list[Block]:
-        before = self._plans[kind]
-        after = before.refused(block)
-        self._plans[kind] = after
-        self._decoders.clear()
-        return [one for one in after.blocks if one not in before.blocks]
+    async def _read_block(self, wire: Wire, block: Block, reading: _Reading) -> Sequence[Block]:
+        """Read a block; returns what to ask for in its place, after the others."""
+        try:
+            data = await wire.read(self.config.unit, block)
+        except MeterRefused as error:
+            self._count(Counts(exceptions=1))
+            if not error.is_busy:
+                self._rows.forget_blocks()
+                return self._reads.refuse(reading.kind, block, error, now_s=self._now_s())
+            said = reading.busy.setdefault(block, [])
+            said.append(error)
+            return (block,) if len(said) < _MAX_BUSY_TRIES else ()
+        except BusError as error:
+            reading.maybe_error = error
+        else:
+            reading.answers[block] = Answer(data, self._clock.monotonic_ns())
+        return ()
 
-    def _rows(self, blocks: Sequence[Block], answers: Mapping[Block, _Answer]) -> Iterator[Polled]:
-        groups = list(_groups(answers))
-        missing = tuple(block for block in blocks if block not in answers)
-        for number, group in enumerate(groups):
-            asked = (*group, *missing) if number == len(groups) - 1 else group
-            for point in self.config.points:
-                yield from self._point_rows(point, asked, answers)
+    def _note_outcome(self, reading: _Reading, blocks: Sequence[Block]) -> None:
+        """Note for each register of the plan whether it was given."""
+        next_s = self._now_s() + self.config.poll_s
+        for block in blocks:
+            if block in reading.answers:
+                if self._reads.missing:
+                    for register in self._reads.covered(reading.kind, block):
+                        self._reads.missing.find(register)
+            elif reading.maybe_error is None:
+                said = reading.busy.get(block)
+                reason = said[-1].reason if said else _NOT_YET
+                for register in self._reads.covered(reading.kind, block):
+                    self._reads.missing.postpone(register, reason, now_s=self._now_s(), next_s=next_s)
 
-    def _point_rows(
-        self, point: Point, asked: tuple[Block, ...], answers: Mapping[Block, _Answer]
-    ) -> Iterator[Polled]:
-        specs = self.config.profile.channel(point.channel)
-        mine = tuple(block for block in asked if any(block.covers(spec.register) for spec in specs))
-        answered = {block: answers[block] for block in mine if block in answers}
-        if not answered:
-            return
-        decoder = self._decoder(point, mine)
-        decoded = decoder.decode({block: answer.data for block, answer in answered.items()})
-        carriers = [answered[block].at_ns for block in decoder.counter_blocks if block in answered]
-        yield Polled(
-            meter=point.meter,
-            medium=self.config.profile.medium,
-            quantities=decoder.quantities,
-            values=decoded.values,
-            quality=int(decoded.quality),
-            taken_monotonic_ns=max(carriers or [answer.at_ns for answer in answered.values()]),
+    async def _ask_again(self, wire: Wire, due: Sequence[Register], reading: _Reading) -> bool:
+        """Ask for what is missing and due; tells whether the plan grows.
+
+        Each counter is asked for; of the rest nothing more after one is refused, and after silence nothing at
+        all.
+        """
+        answered = len(reading.answers)
+        is_refused = False
+        for register in due:
+            is_counter = self._reads.missing.is_counter(register)
+            if self._now_s() >= reading.deadline_s:
+                break
+            if is_refused and not is_counter:
+                continue
+            try:
+                is_given = await self._ask_for_missing(wire, register, reading)
+            except LineDown as error:
+                reading.maybe_error = error
+                break
+            except (NoAnswer, GarbledAnswer):
+                break
+            is_refused = is_refused or not (is_given or is_counter)
+        return len(reading.answers) > answered
+
+    async def _ask_for_missing(self, wire: Wire, register: Register, reading: _Reading) -> bool:
+        """Ask for one missing register and take what it holds; tells whether it was given."""
+        maybe_data = await self._maybe_answer(wire, register)
+        if maybe_data is None:
+            return False
+        if self._is_optional(register):
+            self._learn(register, maybe_data)
+        else:
+            reading.answers[_alone(register)] = Answer(maybe_data, self._clock.monotonic_ns())
+        return True
+
+    def _is_optional(self, register: Register) -> bool:
+        profile = self.config.profile
+        return register == profile.serial_number or (
+            profile.identity is not None and register == profile.identity.register
         )
 
-    def _decoder(self, point: Point, blocks: tuple[Block, ...]) -> Decoder:
-        known = self._decoders.get((point, blocks))
-        if known is None:
-            known = compile_decoder(
-                self.config.profile.channel(point.channel),
-                blocks,
-                wiring=self.config.wiring,
-                setup=self._setup,
-            )
-            self._decoders[point, blocks] = known
-        return known
 
-
-def _groups(answers: Mapping[Block, _Answer]) -> Iterator[tuple[Block, ...]]:
-    """Cut the answers, in the order in which they came, into spans of at most `MOST_APART_S`."""
-    group: list[Block] = []
-    for block, answer in answers.items():
-        if group and answer.at_ns - answers[group[0]].at_ns > MOST_APART_S * _NS_PER_S:
-            yield tuple(group)
-            group = []
-        group.append(block)
-    if group:
-        yield tuple(group)
+def _alone(register: Register) -> Block:
+    return Block(register.function, register.address, register.count)
 
 
 def _maybe_text(found: Found) -> str | None:

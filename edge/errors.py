@@ -4,6 +4,7 @@ EdgeError
 ├── BusError                          one request to one meter failed
 │   ├── LineDown           transient  the bus: port, cable or converter unusable; no meter is to blame
 │   ├── NoAnswer           transient  the meter: silent within the timeout; the line itself works
+│   │   └── GatewayNoAnswer  transient  a Modbus gateway in between says that the meter is silent
 │   ├── GarbledAnswer      transient  the line: bytes that are no answer to this request (CRC, length, unit)
 │   └── MeterRefused       by code    the meter: it answered "no" with a Modbus exception
 ├── DecodeError            permanent  our table: bytes whose shape does not fit the register
@@ -40,6 +41,22 @@ class NoAnswer(BusError):
     """The meter said nothing within the timeout."""
 
 
+class GatewayNoAnswer(NoAnswer):
+    """A Modbus gateway in between answered for the meter: exception 0x0A or 0x0B.
+
+    It counts as the meter's silence; the connection to the gateway works.
+
+    Attributes:
+        code: Exception code as received.
+    """
+
+    def __init__(self, code: int, detail: str = "") -> None:
+        says = _GATEWAY_SAYS[code]
+        where = f"{detail}: " if detail else ""
+        super().__init__(f"{where}the Modbus gateway in between reports {says} (exception {code})")
+        self.code = code
+
+
 class GarbledAnswer(BusError):
     """Bytes arrived that are no answer to the request: wrong CRC, length, unit id or function."""
 
@@ -60,6 +77,15 @@ class ExceptionCode(IntEnum):
 
 _NAMES = {int(code): code.name for code in ExceptionCode}
 
+_GATEWAY_SAYS = {
+    int(ExceptionCode.GATEWAY_PATH_UNAVAILABLE): "that it has no path to the meter",
+    int(ExceptionCode.GATEWAY_TARGET_FAILED_TO_RESPOND): "that the meter does not answer it",
+}
+#: Codes of a gateway in between, which say nothing of the meter but that it is silent.
+GATEWAY_CODES = frozenset(_GATEWAY_SAYS)
+
+# The meter needs time, and the same request is good.
+_BUSY = frozenset({ExceptionCode.ACKNOWLEDGE, ExceptionCode.SERVER_DEVICE_BUSY})
 _PERMANENT = frozenset(
     {
         ExceptionCode.ILLEGAL_FUNCTION,
@@ -74,22 +100,25 @@ class MeterRefused(BusError):
 
     Attributes:
         code: Exception code as received; those outside `ExceptionCode` are a vendor's own.
-        transient: False where the same request is refused for ever (function, address or count).
+        reason: Name and code.
+        transient: False where the same request is refused for ever as a rule (function, address or count). A
+            meter that is starting says so too: it is asked again all the same (`edge.missing`).
     """
 
     def __init__(self, code: int, detail: str = "") -> None:
         name = _NAMES.get(code, "exception of the vendor's own")
-        super().__init__(f"{name} ({code}){': ' + detail if detail else ''}")
+        self.reason = f"{name} ({code})"
+        super().__init__(f"{self.reason}{': ' + detail if detail else ''}")
         self.code = code
         self.transient = code not in _PERMANENT
 
     @property
-    def is_illegal_address(self) -> bool:
-        """Whether a smaller block may be answered where this one was refused.
+    def is_busy(self) -> bool:
+        """Whether the meter only needs time; any other refusal may be due to one register of the block.
 
-        Some meters say ILLEGAL DATA VALUE for a block that is too long.
+        Code 4 and a vendor's own are sent for single registers too, and 3 for a block that is too long.
         """
-        return self.code in (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
+        return self.code in _BUSY
 
 
 class DecodeError(EdgeError):

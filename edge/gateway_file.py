@@ -18,6 +18,7 @@ from edge import catalogue
 from edge.errors import UnknownModel
 from edge.profile import Profile
 from edge.tables import RegisterPatch
+from edge.transformers import TransformerRatio
 from metering.addresses import parse_address
 from metering.config import Location, Model, NotKnown, did_you_mean, while_known
 from metering.connection import Broker, HttpAddress
@@ -52,7 +53,8 @@ def _parse_ratio(written: object) -> object:
     if not all(_NUMBER.fullmatch(one) for one in (primary, *([secondary] if slash else []))):
         raise ValueError(f"{written!r:.60} is not a ratio such as 250/5")
     try:
-        ratio = Fraction(primary) / Fraction(secondary or 1)
+        maybe_secondary = Fraction(secondary) if slash else None
+        ratio = TransformerRatio(Fraction(primary), maybe_secondary)
     except ZeroDivisionError:
         raise ValueError(f"{written!r} is not a ratio such as 250/5") from None
     if ratio <= 0:
@@ -133,8 +135,8 @@ class MeterFile(Model):
         default=None, description="Channel number and id, for models with several"
     )
     poll_s: float = Field(default=10.0, ge=0.1, le=86400, description="Poll period in seconds")
-    ct: Ratio = Field(default=Fraction(1), description="Current transformers: 250/5")
-    vt: Ratio = Field(default=Fraction(1), description="Voltage transformers: 20000/100")
+    ct: Ratio = Field(default=Fraction(1), description="Current transformers, as on their plate: 250/5")
+    vt: Ratio = Field(default=Fraction(1), description="Voltage transformers, as on their plate: 20000/100")
     reversed: bool = Field(
         default=False, description="Current flows the wrong way round: import is shown as export"
     )

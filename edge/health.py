@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 
 from edge.config import BusConfig, DeviceConfig
+from edge.missing import Missing
 
 _WINDOW_S = 60.0
 
 
 class BusState(StrEnum):
-    """Whether a line can be used."""
+    """Whether a line can be used: it is open, and devices on it answer."""
 
     STARTING = "starting"
     UP = "up"
@@ -24,17 +25,21 @@ class BusState(StrEnum):
 
 
 class DeviceState(StrEnum):
-    """Whether a device gives rows."""
+    """Whether a device gives rows, and whether they are whole."""
 
     WAITING = "waiting"
     GOOD = "good"
+    COUNTER_MISSING = "counter missing"
+    UNCONFIRMED = "identity not confirmed"
     SILENT = "silent"
     WRONG_MODEL = "wrong model"
     UNUSABLE = "unusable"
 
 
+#: States of a device that gives rows.
+GIVING_ROWS = (DeviceState.GOOD, DeviceState.COUNTER_MISSING, DeviceState.UNCONFIRMED)
 # One that was not asked yet may well answer.
-_NOT_SILENT = (DeviceState.GOOD, DeviceState.WAITING)
+_NOT_SILENT = (*GIVING_ROWS, DeviceState.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class DeviceHealth:
         detail: Why not.
         counts: Totals.
         maybe_good_at_s: When it last gave rows, monotonic; `None` = never yet.
+        missing: Registers that it does not give at present.
     """
 
     meters: tuple[str, ...]
@@ -114,6 +120,7 @@ class DeviceHealth:
     detail: str = ""
     counts: Counts = Counts()
     maybe_good_at_s: float | None = None
+    missing: tuple[Missing, ...] = ()
 
     @property
     def name(self) -> str:
@@ -179,6 +186,8 @@ class Health:
             "late_answers": total.late_answers,
             "line_failures": sum(bus.failures for bus in now.buses),
             "meters_silent": sum(len(d.meters) for d in now.devices if d.state not in _NOT_SILENT),
+            "meters_counter_missing": _meters_in(now, DeviceState.COUNTER_MISSING),
+            "meters_unconfirmed": _meters_in(now, DeviceState.UNCONFIRMED),
         }
 
     def set_bus(self, bus: str, state: BusState, detail: str = "") -> bool:
@@ -201,12 +210,24 @@ class Health:
     def set_device(self, bus: str, unit: int, state: DeviceState, detail: str = "") -> bool:
         """Note a device's state; tells whether it is another than before."""
         before = self._devices[bus, unit]
-        good_at_s = self._now_s() if state is DeviceState.GOOD else before.maybe_good_at_s
+        good_at_s = self._now_s() if state in GIVING_ROWS else before.maybe_good_at_s
         self._devices[bus, unit] = replace(before, state=state, detail=detail, maybe_good_at_s=good_at_s)
         return state is not before.state
+
+    def state(self, bus: str, unit: int) -> DeviceState:
+        """Return a device's state."""
+        return self._devices[bus, unit].state
+
+    def set_missing(self, bus: str, unit: int, missing: tuple[Missing, ...]) -> None:
+        """Note what a device does not give at present."""
+        self._devices[bus, unit] = replace(self._devices[bus, unit], missing=missing)
 
     def count(self, bus: str, unit: int, counts: Counts) -> None:
         """Add to a device's totals; a unit that is none of ours is left out."""
         before = self._devices.get((bus, unit))
         if before is not None:
             self._devices[bus, unit] = replace(before, counts=before.counts.plus(counts))
+
+
+def _meters_in(now: Snapshot, state: DeviceState) -> int:
+    return sum(len(device.meters) for device in now.devices if device.state is state)

@@ -9,9 +9,17 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from edge import agent, health
 from edge.health import BusState, DeviceState
 from metering.local_http import Page
+from metering.status import GAUGES
 
 _BUS_LABELS = ("bus",)
 _DEVICE_LABELS = ("bus", "address", "meter")
+# Counters of the status that can fall again.
+_NOW: Mapping[str, str] = {
+    "oldest_held_s": "Age of the oldest row that is not acknowledged",
+    "meters_silent": "Meters without rows",
+    "meters_counter_missing": "Meters whose rows lack a counter",
+    "meters_unconfirmed": "Meters that do not tell their model",
+}
 
 
 def page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
@@ -46,14 +54,16 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
     for name, (text, value) in gauges.items():
         yield GaugeMetricFamily(f"zonewise_edge_{name}", text, value=float(value))
     for name, total in service.counters.items():
-        if name == "meters_silent":
-            yield GaugeMetricFamily("zonewise_edge_meters_silent", "Meters without rows", value=total)
+        if name in GAUGES:
+            yield GaugeMetricFamily(f"zonewise_edge_{name}", _NOW[name], value=total)
         else:
             yield CounterMetricFamily(f"zonewise_edge_{name}", f"Total of {name}", value=total)
 
 
 def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
-    up = GaugeMetricFamily("zonewise_edge_bus_up", "1 while the line is open", labels=_BUS_LABELS)
+    up = GaugeMetricFamily(
+        "zonewise_edge_bus_up", "1 while the line is open and somebody on it answers", labels=_BUS_LABELS
+    )
     busy = CounterMetricFamily("zonewise_edge_bus_busy_seconds", "Time in use", labels=_BUS_LABELS)
     failures = CounterMetricFamily("zonewise_edge_bus_failures", "Lost or not opened", labels=_BUS_LABELS)
     for bus in polling.buses:
@@ -64,9 +74,14 @@ def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
 
 
 def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
-    good = GaugeMetricFamily("zonewise_edge_device_good", "1 while it gives rows", labels=_DEVICE_LABELS)
+    good = GaugeMetricFamily("zonewise_edge_device_good", "1 while its state is good", labels=_DEVICE_LABELS)
     age = GaugeMetricFamily(
         "zonewise_edge_device_last_good_seconds", "Since it gave rows", labels=_DEVICE_LABELS
+    )
+    missing = GaugeMetricFamily(
+        "zonewise_edge_device_missing_register",
+        "1 for each register that it does not give",
+        labels=(*_DEVICE_LABELS, "register", "is_counter"),
     )
     totals = {
         name: CounterMetricFamily(f"zonewise_edge_device_{name}", f"Total of {name}", labels=_DEVICE_LABELS)
@@ -80,4 +95,6 @@ def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
             age.add_metric(labels, maybe_age_s)
         for name, total in device.counts.by_name().items():
             totals[name].add_metric(labels, total)
-    yield from (good, age, *totals.values())
+        for one in device.missing:
+            missing.add_metric([*labels, one.use.name, str(int(one.is_counter))], 1.0)
+    yield from (good, age, missing, *totals.values())

@@ -50,6 +50,7 @@ class Outbox:
         self._settings = settings
         self._epoch = epoch
         self._clock = clock
+        self._started_at_s = clock.monotonic_s()
         limits = DiskLimits(max_bytes=settings.max_bytes, max_age_s=settings.max_age_s)
         disk = OutboxDisk(settings.path, limits, epoch=epoch)
         self._writer = OutboxWriter(disk, monotonic_s=clock.monotonic_s, on_open=self._take_over)
@@ -161,6 +162,7 @@ class Outbox:
             disk_bytes=self._writer.bytes,
             disk_is_usable=self._writer.is_usable,
             disk_failures=self._writer.failures,
+            oldest_held_s=max(self._age_in_memory_s(), self._age_on_disk_s()),
         )
 
     def reported(self, accounts: Iterable[EpochAccount]) -> None:
@@ -201,6 +203,20 @@ class Outbox:
         for entry in self._memory.only_here():
             _LOGGER.error("the disk refuses at the end: %d rows of %s are lost", entry.rows, entry.id)
             self._count_dropped(entry.id, entry.rows)
+
+    def _age_in_memory_s(self) -> float:
+        return max(0.0, self._clock.monotonic_s() - self._memory.oldest_at_s)
+
+    def _age_on_disk_s(self) -> float:
+        held = sum(account.held for account in self.accounts)
+        maybe_at_ms = self._writer.maybe_oldest_at_ms
+        # Where memory has all that is held, what is on the disk is done and only waits for its deletion.
+        if maybe_at_ms is None or held <= self._memory.rows:
+            return 0.0
+        now_ms = self._clock.wall_ms()
+        if not maybe_at_ms or not now_ms:
+            return self._clock.monotonic_s() - self._started_at_s
+        return max(0.0, (now_ms - maybe_at_ms) / 1000)
 
     def _maybe_in_memory(self, message: MessageId) -> Held | None:
         return self._memory.maybe_get(message.seq) if message.epoch == self._epoch else None

@@ -86,6 +86,7 @@ class OutboxDisk:
         self._maybe_connection: sqlite3.Connection | None = None
         self._ordinals: dict[str, int] = {}
         self._bytes = 0
+        self._maybe_oldest_at_ms: int | None = None
 
     def open(self) -> Opened:
         """Open the file, with the present epoch's record in it; an unusable one is set aside.
@@ -129,11 +130,12 @@ class OutboxDisk:
                 size = self._bytes - self._delete(connection, batch.done) + self._insert(connection, batch)
                 self._write_accounts(connection, batch)
                 victims, size = self._drop(connection, size, batch.now_ms)
+                maybe_oldest_at_ms = outbox_sql.maybe_oldest_at_ms(connection)
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
                 self._give_up(connection, error)
                 raise
-        self._bytes = size
+        self._bytes, self._maybe_oldest_at_ms = size, maybe_oldest_at_ms
         for epoch in batch.forgotten:
             self._ordinals.pop(epoch, None)
         return tuple(Dropped(self._id(victim.key), victim.rows) for victim in victims)
@@ -187,6 +189,11 @@ class OutboxDisk:
         return self._bytes
 
     @property
+    def maybe_oldest_at_ms(self) -> int | None:
+        """When the oldest message here was written, UTC ms, 0 = at an unknown time; `None` = no message."""
+        return self._maybe_oldest_at_ms
+
+    @property
     def _connection(self) -> sqlite3.Connection:
         if self._maybe_connection is None:
             raise OutboxUnavailable(f"{self._path} is not open")
@@ -215,6 +222,7 @@ class OutboxDisk:
     def _load(self, connection: sqlite3.Connection) -> Opened:
         held = outbox_sql.held_epochs(connection)
         self._bytes = outbox_sql.total_bytes(connection)
+        self._maybe_oldest_at_ms = outbox_sql.maybe_oldest_at_ms(connection)
         self._ordinals = {one.record.epoch: one.record.ordinal for one in held}
         if self._epoch not in self._ordinals:
             ordinal = max(self._ordinals.values(), default=0) + 1

@@ -19,9 +19,6 @@ class Leftovers:
         self._epochs: list[str] = []
         self._flushed_at_s = now_s
 
-    def __contains__(self, message: MessageId) -> bool:
-        return message in self._messages
-
     def __bool__(self) -> bool:
         return bool(self._messages)
 

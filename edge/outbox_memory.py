@@ -60,8 +60,9 @@ class OutboxMemory:
 
     @property
     def oldest_at_s(self) -> float:
-        """When the oldest message here came; infinity when there is none."""
-        return next((held.at_s for held in self._held.values()), float("inf"))
+        """When the oldest message here came; infinity when there is none. Safe from any thread."""
+        # The copy is made in one step of the interpreter; an iterator would notice changes of another thread.
+        return next((held.at_s for held in tuple(self._held.values())), float("inf"))
 
     def add(self, entry: Entry, *, now_s: float) -> None:
         """Take a message newer than all before."""
@@ -96,9 +97,8 @@ class OutboxMemory:
 
     def release_oldest(self) -> Held:
         """Let the oldest message go; KeyError when there is none."""
-        seq = next(iter(self._held), 0)
-        held = self._held[seq]
-        self.release(seq)
+        held = self._held[self.first_seq]
+        self.release(held.entry.id.seq)
         return held
 
     def oldest_while(self, is_due: Callable[[Held], bool]) -> tuple[Held, ...]:

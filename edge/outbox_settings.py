@@ -41,10 +41,21 @@ class OutboxClock:
 
 @dataclass(frozen=True, slots=True)
 class OutboxState:
-    """A snapshot for status and metrics."""
+    """A snapshot for status and metrics.
+
+    Attributes:
+        memory_bytes: Bodies in memory.
+        memory_messages: Messages in memory.
+        disk_bytes: Bodies on the disk.
+        disk_is_usable: Whether the last thing asked of the disk worked.
+        disk_failures: How often the disk refused.
+        oldest_held_s: Age of the oldest message held, on the disk since it was written there; 0 = none is
+            held. Rows on their way are held for less than a second: this tells them from rows that wait.
+    """
 
     memory_bytes: int
     memory_messages: int
     disk_bytes: int
     disk_is_usable: bool
     disk_failures: int
+    oldest_held_s: float

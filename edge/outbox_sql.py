@@ -199,6 +199,12 @@ def oldest(connection: sqlite3.Connection) -> list[Victim]:
     ]
 
 
+def maybe_oldest_at_ms(connection: sqlite3.Connection) -> int | None:
+    """Return when the oldest message was written, 0 where the clock was not known; `None` = no message."""
+    found = connection.execute("SELECT spilled_at_ms FROM message ORDER BY key LIMIT 1").fetchone()
+    return None if found is None else int(found[0])
+
+
 def how_many_to_drop(victims: Sequence[Victim], *, excess: int, cutoff_ms: int) -> int:
     """Count from the oldest on: what is too much, and up to the last one known to be too old.
 

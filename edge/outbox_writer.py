@@ -62,6 +62,11 @@ class OutboxWriter:
         """Bytes of messages in the file."""
         return self._disk.bytes
 
+    @property
+    def maybe_oldest_at_ms(self) -> int | None:
+        """When the oldest message in the file was written, 0 = at an unknown time; `None` = no message."""
+        return self._disk.maybe_oldest_at_ms
+
     def retry_now(self) -> None:
         """End a pause."""
         self._retry_at_s = float("-inf")

@@ -2,7 +2,9 @@
 
 Everything is drawn from two snapshots, in the thread of the page; nothing here touches the event loop.
 `/healthz` is red (503) while a line is down, the broker out of reach or the disk of the outbox unusable, and
-says which. A silent meter is no fault of the gateway: it stands in `/status` and `/metrics`.
+says which. A silent meter is no fault of the gateway: it stands in `/status` and `/metrics`. A meter that
+gives rows and is not good (a counter is missing, its identity cannot be read) would be overlooked: `/healthz`
+names it too, without turning red.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +15,8 @@ import orjson
 
 from edge import agent, health
 from edge.clock import Step
-from edge.health import BusState
+from edge.health import GIVING_ROWS, BusState, DeviceState
+from edge.missing import Missing, Role
 from metering.local_http import Page, Routes
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -46,9 +49,38 @@ def problems(service: agent.Snapshot, polling: health.Snapshot) -> list[str]:
     return found
 
 
+def meter_problems(polling: health.Snapshot) -> list[str]:
+    """Return what is wrong with single meters, for people; a bus that is down speaks for its meters."""
+    down = {one.name for one in polling.buses if one.state is BusState.DOWN}
+    return [
+        _meter_problem(one, polling.at_s)
+        for one in polling.devices
+        if one.state not in (DeviceState.GOOD, DeviceState.WAITING) and one.bus not in down
+    ]
+
+
+def _incomplete(polling: health.Snapshot) -> list[str]:
+    return [
+        _meter_problem(one, polling.at_s)
+        for one in polling.devices
+        if one.state in GIVING_ROWS and one.state is not DeviceState.GOOD
+    ]
+
+
+def _meter_problem(device: health.DeviceHealth, at_s: float) -> str:
+    text = f"{device.name} (address {device.unit} on {device.bus}) is {device.state}: {device.detail}"
+    if device.state is DeviceState.SILENT:
+        return text
+    causes = [one for one in device.missing if one.use.role in (Role.COUNTER, Role.IDENTITY)]
+    if not causes:
+        return text
+    first_s = min(max(0.0, one.retry_at_s - at_s) for one in causes)
+    return f"{text}; asked for again in {first_s:.0f} s"
+
+
 def _health_page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
     found = problems(service, polling)
-    body = "\n".join(found or ["ok"]) + "\n"
+    body = "\n".join((found or ["ok"]) + _incomplete(polling)) + "\n"
     return Page(body.encode(), "text/plain; charset=utf-8", _UNAVAILABLE if found else 200)
 
 
@@ -59,7 +91,7 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
         "park": service.identity.park,
         "epoch": service.identity.epoch,
         "software": service.identity.software,
-        "problems": problems(service, polling),
+        "problems": problems(service, polling) + meter_problems(polling),
         "clock": service.clock,
         "clock_last_step": None if service.maybe_step is None else _step(service.maybe_step),
         "broker": {
@@ -72,6 +104,7 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
             "memory_bytes": service.outbox_memory_bytes,
             "disk_bytes": service.outbox_disk_bytes,
             "rows_waiting": service.waiting_rows,
+            "oldest_held_s": service.counters["oldest_held_s"],
             "accounts": [asdict(one) for one in service.accounts],
         },
         "counters": dict(service.counters),
@@ -106,6 +139,18 @@ def _device(device: health.DeviceHealth, at_s: float) -> Mapping[str, Any]:
         "detail": device.detail,
         "last_good_s": None if maybe_age_s is None else round(maybe_age_s, 1),
         **device.counts.by_name(),
+        "missing": [_missing(one, at_s) for one in device.missing],
+    }
+
+
+def _missing(one: Missing, at_s: float) -> Mapping[str, Any]:
+    return {
+        "name": one.use.name,
+        "is_counter": one.is_counter,
+        "register": f"{one.register.function.name.lower()} {one.register.address}",
+        "reason": one.reason,
+        "missing_s": round(at_s - one.since_s, 1),
+        "asked_again_in_s": round(max(0.0, one.retry_at_s - at_s), 1),
     }
 
 

@@ -5,7 +5,8 @@ Invariants of every plan:
 - The blocks are the cheapest such set, a request being worth `request_cost` registers: holes are read along
   where that is cheaper than asking again.
 - A refused block is taken apart step by step: first its holes are given up, then halves are tried, so that
-  one register a meter does not have costs few requests more. A single register refused is unsupported.
+  one register a meter does not give costs few requests more. A single register refused is left out.
+- No hole reads a register that is to be avoided, because the meter refused it.
 
 Timing follows "MODBUS over Serial Line Specification and Implementation Guide V1.02", 2.5.1: 11 bits per
 character as a rule, frames apart by 3.5 characters, at over 19200 Bd by 1.75 ms.
@@ -130,7 +131,11 @@ def cost_of_request(line: Line, *, answer_delay_s: float = 0.05) -> float:
 
 
 def plan(
-    registers: Iterable[Register], *, request_cost: float, max_registers: int = MAX_REGISTERS
+    registers: Iterable[Register],
+    *,
+    request_cost: float,
+    max_registers: int = MAX_REGISTERS,
+    avoid: Iterable[Register] = (),
 ) -> tuple[Block, ...]:
     """Give the blocks that read all registers at the least cost, ascending by function and address.
 
@@ -138,20 +143,26 @@ def plan(
         registers: What is wanted; the same one may be given more than once.
         request_cost: What one more request costs, in registers; see `cost_of_request`. 0 = never read a hole.
         max_registers: Most registers in one block; for this meter, up to 125.
+        avoid: Registers that no hole may read.
 
     Raises:
         ValueError: when a single register is longer than the limit.
     """
     blocks: list[Block] = []
     wanted = sorted(set(registers), key=lambda r: (r.function, r.address, r.end))
+    avoided = tuple(avoid)
     for function in Function:
         mine = [register for register in wanted if register.function is function]
-        blocks += _plan_one(function, mine, request_cost, max_registers)
+        blocks += _plan_one(function, mine, request_cost, max_registers, avoided)
     return tuple(blocks)
 
 
 def _plan_one(
-    function: Function, wanted: Sequence[Register], request_cost: float, max_registers: int
+    function: Function,
+    wanted: Sequence[Register],
+    request_cost: float,
+    max_registers: int,
+    avoided: Sequence[Register],
 ) -> list[Block]:
     """Cut the ascending registers at the cheapest places.
 
@@ -160,12 +171,13 @@ def _plan_one(
     """
     best: list[tuple[float, int]] = [(0.0, 0)]
     for stop in range(1, len(wanted) + 1):
-        options = []
+        options: list[tuple[float, int]] = []
         end = 0
         for start in range(stop - 1, -1, -1):
             end = max(end, wanted[start].end)
             count = end - wanted[start].address
-            if count > max_registers:
+            # A single value is never given up for a register that it overlaps.
+            if count > max_registers or (options and _touches(function, wanted[start].address, end, avoided)):
                 break
             options.append((best[start][0] + request_cost + count, start))
         if not options:
@@ -178,6 +190,10 @@ def _plan_one(
         blocks.append(_block_of(function, wanted[start:stop]))
         stop = start
     return blocks[::-1]
+
+
+def _touches(function: Function, start: int, end: int, registers: Iterable[Register]) -> bool:
+    return any(one.function is function and one.address < end and start < one.end for one in registers)
 
 
 def _block_of(function: Function, registers: Sequence[Register]) -> Block:
@@ -211,28 +227,37 @@ def _runs(ascending: Sequence[Register]) -> list[list[Register]]:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """The blocks of one meter, and what it turned out not to have.
+    """The blocks of one meter, and what it refuses.
 
     Attributes:
-        registers: What is wanted and not known to be unsupported.
+        registers: What is wanted and not refused.
         blocks: How it is read.
         unsupported: Registers refused one by one.
+        is_split: Whether a block was taken apart: fewer requests may do when it is planned anew.
     """
 
     registers: tuple[Register, ...]
     blocks: tuple[Block, ...]
     unsupported: tuple[Register, ...] = ()
+    is_split: bool = False
 
     @classmethod
     def of(
-        cls, registers: Iterable[Register], *, request_cost: float, max_registers: int = MAX_REGISTERS
+        cls,
+        registers: Iterable[Register],
+        *,
+        request_cost: float,
+        max_registers: int = MAX_REGISTERS,
+        avoid: Iterable[Register] = (),
     ) -> "ReadPlan":
-        """Plan from scratch; arguments as of `plan`."""
-        wanted = tuple(dict.fromkeys(registers))
-        return cls(wanted, plan(wanted, request_cost=request_cost, max_registers=max_registers))
+        """Plan from scratch, without the registers to avoid; arguments as of `plan`."""
+        avoided = frozenset(avoid)
+        wanted = tuple(one for one in dict.fromkeys(registers) if one not in avoided)
+        blocks = plan(wanted, request_cost=request_cost, max_registers=max_registers, avoid=avoided)
+        return cls(wanted, blocks)
 
     def refused(self, block: Block) -> "ReadPlan":
-        """Give the plan after the meter refused a block for good.
+        """Return the plan after the meter refused a block.
 
         Raises:
             ValueError: when the block is not one of the plan's.
@@ -245,4 +270,5 @@ class ReadPlan:
             registers=tuple(register for register in self.registers if register not in gone),
             blocks=(*self.blocks[:place], *parts, *self.blocks[place + 1 :]),
             unsupported=(*self.unsupported, *gone),
+            is_split=self.is_split or bool(parts),
         )

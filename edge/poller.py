@@ -2,11 +2,13 @@
 
 Contract:
 - Rows go to the sink in the event loop, as soon as a device was polled; the sink never blocks.
+- A line is up when a device on it has answered, and down when it cannot be opened, breaks, or nobody answers
+  for some time (`edge.silence`).
 - A line that is down is opened again, with pauses that grow until a device has answered; nobody on it is
-  blamed. A network line on which every device is silent is opened anew, since a dead connection shows no
-  other sign; a serial one is not.
-- A silent device is left to `edge.backoff`; the others keep their schedule. A device of the wrong model or
-  with an unusable set-up gives no rows and is asked again now and then.
+  blamed. A network line from which no byte comes is opened anew, since a dead connection shows no other
+  sign; a serial one is not.
+- A silent device is left to `edge.silence`; the others keep their schedule. A device that answers and gives
+  no rows (refusals, wrong model, unusable set-up) is asked again after seconds, then with growing pauses.
 - A change of state is logged once, not at every poll.
 - Clock, dice and line are arguments.
 """
@@ -20,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.backoff import ProbeBudget, probe_pause_s, reconnect_pause_s
+from edge.backoff import recheck_pause_s, reconnect_pause_s, silence_before_reconnect_s
 from edge.config import BusConfig, DeviceConfig
 from edge.device import Device, Poll, Wire
 from edge.errors import (
@@ -32,16 +34,15 @@ from edge.errors import (
     MeterRefused,
     NoAnswer,
 )
-from edge.health import BusState, Counts, DeviceState, Health
+from edge.health import GIVING_ROWS, BusState, Counts, DeviceState, Health
+from edge.missing import Role
+from edge.missing_log import MissingLog
 from edge.polled import Polled
 from edge.schedule import Schedule
+from edge.silence import SILENT_AFTER_S, LineSilence
 from metering.birth import MeterFacts
 
 _LOGGER = logging.getLogger(__name__)
-#: How often a device that must not be polled is looked at again.
-RECHECK_S = 300.0
-# One silent device may be switched off; several in a row on a network mean the connection.
-_SILENT_BEFORE_RECONNECT = 3
 
 
 class PollerClock(Protocol):
@@ -82,6 +83,18 @@ class LineToPoll(Wire, Protocol):
     def quarantined_until_s(self, unit: int) -> float:
         """Monotonic instant before which the unit must not be asked."""
 
+    @property
+    def answered_at_s(self) -> float:
+        """Monotonic instant of the last answer of a device."""
+
+    @property
+    def heard_at_s(self) -> float:
+        """Monotonic instant of the last byte that came."""
+
+    @property
+    def was_closed_idle(self) -> bool:
+        """Whether the peer closed a connection that worked, long after the last answer."""
+
 
 #: Opens a bus for as long as the block runs; `on_late` is called with the unit of each late answer.
 OpenLine = Callable[[BusConfig, Callable[[int], None]], AbstractAsyncContextManager[LineToPoll]]
@@ -118,13 +131,14 @@ class Poller:
         self._bus = bus
         self._clock = clock or SystemPollerClock()
         self._devices = [Device(config, bus, self._clock) for config in devices]
+        self._missing_logs = [MissingLog(self._where(device)) for device in self._devices]
         self._open_line = open_line
         self._out = outlets
         self._dice = dice
-        self._budget = ProbeBudget()
-        self._failures = [0] * len(devices)
-        self._silent_in_a_row = 0
+        self._silence = LineSilence(len(devices))
+        self._rechecks = [0] * len(devices)
         self._connects_in_vain = 0
+        self._is_down = False
         self._announced: dict[str, MeterFacts] = {}
 
     @property
@@ -141,8 +155,7 @@ class Poller:
             while True:
                 await self._connect(line)
                 schedule = Schedule([d.config.poll_s for d in self._devices], now_s=self._now_s())
-                for device in self._devices:
-                    device.forget()
+                self._forget_all()
                 try:
                     while True:
                         await self._take_turn(line, schedule)
@@ -164,11 +177,24 @@ class Poller:
                 self._note_line_down(error)
             else:
                 break
-        self._silent_in_a_row = 0
+        self._silence.reconnected()
+
+    def _forget_all(self) -> None:
+        for device in self._devices:
+            device.forget()
+
+    def _note_line_up(self, answered: int) -> None:
+        self._connects_in_vain = 0
+        was_down, self._is_down = self._is_down, False
         if self._out.health.set_bus(self._bus.name, BusState.UP):
             _LOGGER.info("bus %s is up (%s)", self._bus.name, self._bus.transport)
+        for number, device in enumerate(self._devices):
+            if was_down and number != answered and self._silence.failures(number):
+                detail = "no answer since before the line was down"
+                self._out.health.set_device(self._bus.name, device.config.unit, DeviceState.SILENT, detail)
 
     def _note_line_down(self, error: LineDown) -> None:
+        self._is_down = True
         if self._out.health.set_bus(self._bus.name, BusState.DOWN, str(error)):
             _LOGGER.warning("bus %s is down: %s", self._bus.name, error)
         for device in self._devices:
@@ -188,17 +214,67 @@ class Poller:
         turn = schedule.next(now_s=self._now_s())
         device = self._devices[turn.device]
         allowed_s = max(turn.at_s, line.quarantined_until_s(device.config.unit))
-        if self._failures[turn.device]:
-            allowed_s = max(allowed_s, self._budget.ready_at_s)
+        allowed_s = max(allowed_s, self._silence.allowed_s(turn.device))
         if allowed_s > turn.at_s and allowed_s > self._now_s():
             schedule.hold(turn.device, until_s=allowed_s)
             return
+        look_at_s = self._look_at_s(line)
+        if look_at_s < turn.at_s:
+            await self._sleep_until(look_at_s)
+            self._judge_silence(line)
+            return
         await self._sleep_until(turn.at_s)
+        if line.was_closed_idle:
+            # No fault: many peers do. But the device may have been exchanged meanwhile.
+            await line.connect()
+            self._forget_all()
         started_s = self._now_s()
         try:
             await self._visit(line, schedule, turn.device)
         finally:
             self._out.health.add_busy(self._bus.name, self._now_s() - started_s)
+        if line.answered_at_s >= started_s:
+            self._note_answer(schedule, turn.device)
+        else:
+            self._judge_silence(line)
+
+    def _note_answer(self, schedule: Schedule, number: int) -> None:
+        now_s = self._now_s()
+        for woken in self._silence.heard(number):
+            schedule.retry(woken, now_s=now_s, at_s=now_s)
+        self._note_line_up(number)
+
+    def _silent_from_s(self, line: LineToPoll) -> tuple[float, float]:
+        """Return from when the line counts as silent, and from when it is to be opened anew."""
+        since_s = self._silence.maybe_since_s
+        if since_s is None:
+            return float("inf"), float("inf")
+        no_byte_since_s = max(since_s, line.heard_at_s)
+        patience_s = silence_before_reconnect_s(self._connects_in_vain)
+        anew_s = no_byte_since_s + patience_s if self._bus.is_network else float("inf")
+        return since_s + SILENT_AFTER_S, anew_s
+
+    def _look_at_s(self, line: LineToPoll) -> float:
+        """Return when the line's silence is to be judged next, be somebody asked by then or not."""
+        now_s = self._now_s()
+        return min((at_s for at_s in self._silent_from_s(line) if at_s > now_s), default=float("inf"))
+
+    def _judge_silence(self, line: LineToPoll) -> None:
+        """Note a silent line as down.
+
+        Raises:
+            LineDown: when it is to be opened anew.
+        """
+        silent_s, anew_s = self._silent_from_s(line)
+        now_s = self._now_s()
+        if now_s < silent_s:
+            return
+        self._silence.note_silent()
+        detail = f"none of its {len(self._devices)} devices answers; check their power and the cable"
+        if now_s >= anew_s:
+            raise LineDown(f"{detail} (connecting anew)")
+        if not self._is_down:
+            self._note_line_down(LineDown(detail))
 
     async def _sleep_until(self, instant_s: float) -> None:
         delay_s = instant_s - self._now_s()
@@ -211,9 +287,17 @@ class Poller:
         started_s = self._now_s()
         try:
             if not device.is_introduced:
-                await device.introduce(line, is_probe=self._failures[number] > 0)
+                await device.introduce(line, is_probe=self._silence.failures(number) > 0)
                 self._announce(device)
-            poll = Poll(()) if device.maybe_mismatch is not None else await device.poll(line)
+            if device.maybe_mismatch is not None:
+                poll = Poll(())
+            elif not device.is_introduced:
+                # An optional register was mute: others have their turns while this one must be left alone.
+                now_s = self._now_s()
+                schedule.retry(number, now_s=now_s, at_s=now_s)
+                return
+            else:
+                poll = await device.poll(line)
         except LineDown:
             raise
         except BusError as error:
@@ -222,13 +306,15 @@ class Poller:
         except (ImplausibleValue, DecodeError) as error:
             self._set_aside(schedule, device, number, DeviceState.UNUSABLE, str(error))
             return
+        finally:
+            self._note_missing(number)
         self._conclude(schedule, number, started_s, poll)
 
     def _conclude(self, schedule: Schedule, number: int, started_s: float, poll: Poll) -> None:
         device = self._devices[number]
         for row in poll.rows:
             self._out.sink(row)
-        self._count(device, Counts(exceptions=poll.refusals))
+        self._announce(device)
         if device.maybe_mismatch is not None:
             says = f"says that it is {device.maybe_mismatch!r}"
             self._set_aside(schedule, device, number, DeviceState.WRONG_MODEL, says)
@@ -242,50 +328,64 @@ class Poller:
 
     def _note_success(self, schedule: Schedule, number: int) -> None:
         device = self._devices[number]
-        self._failures[number] = self._silent_in_a_row = self._connects_in_vain = 0
+        self._silence.answered(number)
+        self._rechecks[number] = 0
         skipped = schedule.done(number, now_s=self._now_s(), wall_s=self._clock.wall_s())
         self._count(device, Counts(polls=1, skipped=skipped))
-        self._set_state(device, DeviceState.GOOD)
+        self._set_state(device, *_condition(device))
+
+    def _note_missing(self, number: int) -> None:
+        """Note what the device does not give, whatever became of the visit."""
+        device = self._devices[number]
+        self._count(device, device.take_counts())
+        self._missing_logs[number].note(device.missing, now_s=self._now_s())
+        self._out.health.set_missing(self._bus.name, device.config.unit, device.missing)
 
     def _note_failure(self, schedule: Schedule, number: int, started_s: float, error: BusError) -> None:
-        """Count it, plan the next probe, and give up a network line on which everybody is silent."""
+        """Count it and plan when the device is asked again."""
         if isinstance(error, LineDown):
             raise error
         device = self._devices[number]
+        if isinstance(error, MeterRefused):
+            # An answer, at little cost for the line.
+            self._set_aside(schedule, device, number, DeviceState.SILENT, str(error))
+            return
         self._count(
             device,
             Counts(timeouts=isinstance(error, NoAnswer), garbled_answers=isinstance(error, GarbledAnswer)),
         )
-        now_s = self._now_s()
-        if self._failures[number]:
-            self._budget.spend(started_s=started_s, ended_s=now_s)
-        self._failures[number] += 1
-        pause_s = probe_pause_s(self._failures[number], poll_s=device.config.poll_s, jitter=self._dice())
+        now_s, poll_s = self._now_s(), device.config.poll_s
+        pause_s = self._silence.failed(
+            number, asked_s=started_s, now_s=now_s, poll_s=poll_s, jitter=self._dice()
+        )
         schedule.retry(number, now_s=now_s, at_s=now_s + pause_s)
         device.forget()
         self._set_state(device, DeviceState.SILENT, str(error))
-        # A refusal is an answer: the connection works.
-        self._silent_in_a_row = 0 if isinstance(error, MeterRefused) else self._silent_in_a_row + 1
-        most = max(_SILENT_BEFORE_RECONNECT, len(self._devices))
-        if self._bus.is_network and self._silent_in_a_row >= most:
-            raise LineDown(f"{self._bus.transport}: nobody answers; connecting anew")
 
     def _set_aside(
         self, schedule: Schedule, device: Device, number: int, state: DeviceState, detail: str
     ) -> None:
+        """Note that a device answers and gives no rows: it may be booting, or be the wrong one."""
         device.forget()
+        self._silence.answered(number)
+        self._rechecks[number] += 1
         now_s = self._now_s()
-        schedule.retry(number, now_s=now_s, at_s=now_s + RECHECK_S)
+        pause_s = recheck_pause_s(self._rechecks[number], jitter=self._dice())
+        schedule.retry(number, now_s=now_s, at_s=now_s + pause_s)
         self._set_state(device, state, detail)
 
     def _set_state(self, device: Device, state: DeviceState, detail: str = "") -> None:
+        before = self._out.health.state(self._bus.name, device.config.unit)
         if not self._out.health.set_device(self._bus.name, device.config.unit, state, detail):
             return
-        where = f"{device.name} (address {device.config.unit} on {self._bus.name})"
-        if state is DeviceState.GOOD:
-            _LOGGER.info("%s answers", where)
-        else:
-            _LOGGER.warning("%s is %s: %s", where, state, detail)
+        if state not in GIVING_ROWS:
+            _LOGGER.warning("%s is %s: %s", self._where(device), state, detail)
+        elif before not in GIVING_ROWS:
+            # What is missing from its rows has a line of its own.
+            _LOGGER.info("%s answers", self._where(device))
+
+    def _where(self, device: Device) -> str:
+        return f"{device.name} (address {device.config.unit} on {self._bus.name})"
 
     def _count(self, device: Device, counts: Counts) -> None:
         self._out.health.count(self._bus.name, device.config.unit, counts)
@@ -296,3 +396,14 @@ class Poller:
         if changed:
             self._announced.update(changed)
             self._out.announce(changed)
+
+
+def _condition(device: Device) -> tuple[DeviceState, str]:
+    """Return the state of a device that gives rows, and why it is not good."""
+    counters = [one.text for one in device.missing if one.is_counter]
+    if counters:
+        return DeviceState.COUNTER_MISSING, "; ".join(counters)
+    if not device.is_confirmed:
+        reasons = [one.text for one in device.missing if one.use.role is Role.IDENTITY]
+        return DeviceState.UNCONFIRMED, "; ".join(reasons)
+    return DeviceState.GOOD, ""

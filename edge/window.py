@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.pace import JITTER, AckTimeout, Rate
-from metering.message import MessageId
+from metering.message import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
 
 # Stands for whoever acknowledges without having said that it is online.
 _SOMEBODY = ""
@@ -42,8 +42,8 @@ class WindowLimits:
         most_timeout_s: However slow, jitter included.
     """
 
-    messages: int = 64
-    bytes: int = 1_000_000
+    messages: int = WINDOW_MESSAGES
+    bytes: int = WINDOW_BYTES
     live_share: float = 0.25
     backlog_messages_per_s: float = 500.0
     backlog_bytes_per_s: float = 500_000.0
@@ -243,11 +243,10 @@ class DeliveryWindow:
         return all([self._message_rate.allows(now_s), self._byte_rate.allows(now_s)])
 
     def _fits(self, item: Item) -> bool:
-        share = 1 - self._limits.live_share if item.backlog else 1.0
-        used = self._used_by_backlog if item.backlog else self._used
-        return _has_room(used, item.size, self._limits, share) and _has_room(
-            self._used, item.size, self._limits, 1.0
-        )
+        if not _has_room(self._used, item.size, self._limits, 1.0):
+            return False
+        share = 1 - self._limits.live_share
+        return not item.backlog or _has_room(self._used_by_backlog, item.size, self._limits, share)
 
     def _use(self, item: Item, sign: int) -> None:
         for used in (self._used, self._used_by_backlog) if item.backlog else (self._used,):

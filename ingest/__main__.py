@@ -1,29 +1,15 @@
-"""The command line of ingest: `zonewise-ingest COMMAND`."""
+"""The start of `zonewise-ingest`: stop signals are noted first, then the command line is imported."""
 
-from ingest.errors import IngestError
-from metering.command_line import LazyCommands, run
-
-_HELP = """Bring the readings of a park from MQTT to InfluxDB and keep its intervals.
-
-\b
-First steps:
-  zonewise-ingest secrets secrets --parks parks
-  zonewise-ingest init --config ingest.yaml
-  zonewise-ingest run --config ingest.yaml
-  zonewise-ingest rollup --config ingest.yaml --park demo
-"""
-
-cli = LazyCommands(
-    "zonewise-ingest",
-    package="ingest.commands",
-    commands=("run", "rollup", "init", "secrets", "journal", "quarantine"),
-    help=_HELP,
-)
+from metering import stop_signals
 
 
 def main() -> None:
     """Run the command line."""
-    run(cli, failures=(IngestError,))
+    stop_signals.note()
+    # The import takes a good part of a second on a small machine.
+    from ingest import command_line  # noqa: PLC0415
+
+    command_line.main()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ class Account:
         messages: Messages that entered.
         duplicates: Messages received again while pending or soon after their acknowledgement.
         bad_values: Values nulled, by the bit that says why.
+        discarded: Messages beyond the gateway's share of the queue; it still holds them.
+        held_back: Messages with rows for the quarantine while the gateway's quota was used up; likewise.
+        births_refused: Births that could not be used.
     """
 
     received: int = 0
@@ -31,6 +34,9 @@ class Account:
     messages: int = 0
     duplicates: int = 0
     bad_values: Counter[ReadingFlag] = field(default_factory=Counter)
+    discarded: int = 0
+    held_back: int = 0
+    births_refused: int = 0
 
     @property
     def balance(self) -> int:

@@ -9,10 +9,12 @@ Invariants:
 """
 
 import errno
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 
+_LOGGER = logging.getLogger(__name__)
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _MODE = 0o640
 
@@ -92,6 +94,17 @@ def _check_is_named(fd: int) -> None:
 def _check_is_whole(fd: int, size_bytes: int) -> None:
     if os.fstat(fd).st_size < size_bytes:
         raise FileNotFoundError(errno.ENOENT, "the file was deleted or cut")
+
+
+def delete_expired(path: Path) -> bool:
+    """Delete a file that is older than is kept; false, with a log line, when it cannot be deleted."""
+    try:
+        path.unlink()
+    except OSError as error:
+        _LOGGER.warning("%s: older than is kept, but it cannot be deleted: %s", path, error.strerror)
+        return False
+    _LOGGER.info("%s: older than is kept, deleted", path)
+    return True
 
 
 def make_folder(folder: Path) -> None:

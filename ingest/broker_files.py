@@ -1,8 +1,12 @@
-"""Mosquitto's password and ACL file for the parks of a folder. Pure.
+"""Mosquitto's password and ACL files for the parks of a folder. Pure.
 
 Each gateway is a user of its own, `<park>.<gateway>`, who may write and read its own topics and no others;
 ingest is the user `ingest`. `user` sections, not `pattern` lines: a pattern with `%u` would let a gateway
 write into every park.
+
+A client that takes the client id of another one disconnects it. So the broker has two listeners
+(docker/mosquitto.conf): on the one for gateways the user name is the client id (`use_username_as_clientid`);
+ingest, which has a connection per park, uses one whose password file has no other user.
 
 Source of the hash: Mosquitto 2.0 `src/password_mosq.c`, PBKDF2-HMAC-SHA512 over 12 random bytes of salt.
 """

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -24,6 +24,13 @@ class Flavour(IntEnum):
     ONE = 1
     TWO = 2
     THREE = 3
+
+
+class ClockSource(StrEnum):
+    """Whether the kernel must say that the clock is right."""
+
+    NTP = "ntp"
+    TRUSTED = "trusted"
 
 
 class StoreConfig(Model):
@@ -90,6 +97,20 @@ class JournalConfig(Model):
     keep_days: int | None = Field(default=None, ge=1, description="Default: for ever")
 
 
+class QuarantineConfig(Model):
+    """How much of the quarantine a gateway may fill, and how long it is kept."""
+
+    keep_days: int = Field(
+        default=365, ge=1, description="Older entries are deleted; their messages stay in the journal"
+    )
+    max_mb_per_gateway_and_day: float = Field(
+        default=100.0,
+        gt=0,
+        description="Beyond it, a gateway's messages with rows to set aside are not taken until the next day"
+        " (UTC); the gateway keeps them",
+    )
+
+
 class IngestConfig(Model):
     """ingest.yaml."""
 
@@ -101,6 +122,11 @@ class IngestConfig(Model):
     parks: Path = Field(description="Folder: every *.yaml in it describes a park")
     data: Path = Field(description="Folder of journal and quarantine")
     journal: JournalConfig = JournalConfig()
+    quarantine: QuarantineConfig = QuarantineConfig()
+    clock: ClockSource = Field(
+        default=ClockSource.TRUSTED,
+        description="ntp: nothing is stored before the kernel says that NTP keeps the clock",
+    )
     share_group: Annotated[str, Field(pattern=INSTANCE_PATTERN)] | None = Field(
         default=None, description="Instances with the same one take turns with the data of their parks"
     )

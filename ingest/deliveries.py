@@ -29,6 +29,10 @@ class Deliveries:
         self._pending: set[tuple[str, MessageId]] = set()
         self._recent: OrderedDict[tuple[str, MessageId], _Recent] = OrderedDict()
 
+    def is_pending(self, gateway: str, message: MessageId) -> bool:
+        """Tell whether a message is on its way."""
+        return (gateway, message) in self._pending
+
     def begin(self, gateway: str, message: MessageId) -> bool:
         """A message enters; false when it is on its way already."""
         key = (gateway, message)

@@ -8,7 +8,8 @@ IngestError
 │   └── StoreDenied       permanent  set-up: no such database, no rights (401, 403, 404): pause the park
 ├── JournalError          transient  the disk under the journal refuses; nothing may be acknowledged
 ├── JournalLocked         permanent  another process writes under this instance name
-└── QuarantineError       transient  the disk under the quarantine refuses
+├── QuarantineError       transient  the disk under the quarantine refuses
+└── ClockDoubted          transient  the clock of this machine cannot be believed
 
 `transient`: whether the same try may work later without anybody changing the request.
 """
@@ -89,3 +90,9 @@ class QuarantineError(DiskError):
 
 class JournalLocked(IngestError):
     """Another process appends to the journal under the same instance name."""
+
+
+class ClockDoubted(IngestError):
+    """The clock of this machine cannot be believed, so nothing can be judged by it."""
+
+    transient = True

@@ -7,7 +7,7 @@ Invariants:
 - The book does no I/O: `take` gives what is to be written and published.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import as_file, files
@@ -21,8 +21,23 @@ from metering.series import EVENT, rollup_database
 
 #: An open event is written again after this time.
 REPEAT_MS = 15 * 60 * 1000
+#: What `run` tells of.
+RUN_KINDS = (
+    "birth_refused",
+    "clock_doubted",
+    "foreign_meter",
+    "gateway_offline",
+    "journal_failed",
+    "quarantine_full",
+    "store_denied",
+    "store_unavailable",
+    "too_many_messages",
+    "wrong_medium",
+)
+#: What `rollup` tells of.
+ROLLUP_KINDS = ("implausible_rise", "meter_exchanged")
 #: Nothing else may be a kind: each has a text in every catalogue.
-KINDS = ("foreign_meter", "gateway_offline", "journal_failed", "store_denied", "store_unavailable")
+KINDS = (*RUN_KINDS, *ROLLUP_KINDS)
 #: Points that wait to be written; the oldest go first, as a later one says the state again.
 _MOST_WAITING = 1000
 
@@ -52,6 +67,11 @@ class _OrQuestion(dict[str, str]):
         return "?"
 
 
+def event_text(kind: str, parameters: Mapping[str, str]) -> str:
+    """Return what an event says in English."""
+    return catalogue().events[kind].format_map(_OrQuestion(parameters))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A state of affairs at a time.
@@ -73,7 +93,7 @@ class Event:
     @property
     def text(self) -> str:
         """The event in English."""
-        return catalogue().events[self.kind].format_map(_OrQuestion(self.parameters))
+        return event_text(self.kind, self.parameters)
 
     def line(self, park: str) -> bytes:
         """Give the line of the point in `event`."""
@@ -108,13 +128,15 @@ class EventBook:
         self._repeat_at_ms: dict[tuple[str, str], int] = {}
         self._waiting: list[Event] = []
 
-    def open(self, kind: str, subject: str, parameters: Mapping[str, str], now_ms: int) -> None:
-        """Say that something is the case."""
+    def open(self, kind: str, subject: str, parameters: Mapping[str, str], now_ms: int) -> bool:
+        """Say that something is the case; true when nobody had said so yet."""
         key = (kind, subject)
         event = Event(kind, subject, parameters, is_open=True, time_ms=now_ms)
-        if key not in self._open:
+        is_new = key not in self._open
+        if is_new:
             self._note(event)
         self._open[key] = event
+        return is_new
 
     def adopt(self, event: Event) -> None:
         """Take over an event that a former process has left open."""
@@ -150,8 +172,8 @@ class EventBook:
         return tuple(self._open.values())
 
 
-def read_open(store: Store, park: str) -> list[Event]:
-    """Give the events of a park, of the kinds above, whose last point says that they are open.
+def read_open(store: Store, park: str, kinds: Collection[str]) -> list[Event]:
+    """Return the events of a park, of some kinds, whose last point says that they are open.
 
     Raises:
         StoreError: when the store cannot say.
@@ -167,7 +189,7 @@ def read_open(store: Store, park: str) -> list[Event]:
         )
         for series in store.query(rollup_database(park), last)
         for time_ms, state, parameters in series.rows
-        if state and series.tags["kind"] in KINDS
+        if state and series.tags["kind"] in kinds
     ]
 
 

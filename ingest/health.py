@@ -29,9 +29,13 @@ class ParkHealth:
         is_connected: Whether the subscriptions stand.
         queued_bytes: In the intake.
         withheld: Messages whose PUBACK is withheld.
+        not_taken: Messages that were not taken while the clock was in doubt, since the start.
+        rows_ahead: Rows in the quarantine that are judged again when their time has come.
+        rows_judged_again: Rows of that kind that were stored, since the start.
         let_go: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
-        bad_statuses: Statuses that could not be read, since the start.
+        unreadable_statuses: Statuses that could not be read, since the start, by gateway.
+        failures: Messages and events that our own code failed on outside the judgement, since the start.
         bodies: Bodies written to InfluxDB, since the start.
         open_events: Kind and subject of each.
     """
@@ -43,8 +47,12 @@ class ParkHealth:
     queued_bytes: int
     withheld: int
     let_go: int
+    not_taken: int
+    rows_ahead: int
+    rows_judged_again: int
     strays: int
-    bad_statuses: int
+    unreadable_statuses: Mapping[str, int]
+    failures: int
     bodies: int
     open_events: tuple[tuple[str, str], ...]
 
@@ -78,6 +86,12 @@ def _object(park: ParkHealth) -> dict[str, object]:
         "connected": park.is_connected,
         "queued_bytes": park.queued_bytes,
         "withheld": park.withheld,
+        "strays": park.strays,
+        "unreadable_statuses": park.unreadable_statuses,
+        "failures": park.failures,
+        "not_taken": park.not_taken,
+        "rows_ahead": park.rows_ahead,
+        "rows_judged_again": park.rows_judged_again,
         "open_events": park.open_events,
         "gateways": {gateway: _account_object(account) for gateway, account in park.accounts.items()},
     }
@@ -91,6 +105,9 @@ def _account_object(account: Account) -> dict[str, object]:
         "pending": account.pending,
         "messages": account.messages,
         "duplicates": account.duplicates,
+        "discarded": account.discarded,
+        "held_back": account.held_back,
+        "births_refused": account.births_refused,
         "bad_values": _flags(account),
     }
 
@@ -99,24 +116,43 @@ def _flags(account: Account) -> dict[str, int]:
     return {str(flag.name).lower(): count for flag, count in list(account.bad_values.items())}
 
 
+def _statuses(park: ParkHealth) -> int:
+    return sum(park.unreadable_statuses.values())
+
+
 #: Counters of an account: metric, help, and its figure.
 _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
     ("rows_received", "Rows received", lambda account: account.received),
     ("rows_written", "Rows written to InfluxDB", lambda account: account.written),
     ("messages_received", "Messages received, resends apart", lambda account: account.messages),
     ("messages_duplicate", "Messages received again", lambda account: account.duplicates),
+    (
+        "messages_discarded",
+        "Messages beyond the gateway's share of the queue; the gateway still holds them",
+        lambda account: account.discarded,
+    ),
+    (
+        "messages_held_back",
+        "Messages beyond the gateway's quota of the quarantine; the gateway still holds them",
+        lambda account: account.held_back,
+    ),
+    ("births_refused", "Births that could not be used", lambda account: account.births_refused),
 )
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),
     ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.let_go),
+    ("messages_not_taken", "Messages not taken while the clock was in doubt", lambda park: park.not_taken),
+    ("rows_judged_again", "Rows stored that had been ahead", lambda park: park.rows_judged_again),
     ("messages_stray", "Messages on topics of no gateway", lambda park: park.strays),
-    ("statuses_unreadable", "Statuses that could not be read", lambda park: park.bad_statuses),
+    ("statuses_unreadable", "Statuses that could not be read", _statuses),
+    ("failures", "Messages and events that could not be handled", lambda park: park.failures),
 )
 _PARK_GAUGES: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("connected", "Whether the broker is reached", lambda park: int(park.is_connected)),
     ("problems", "Problems that /healthz names", lambda park: len(park.problems)),
     ("events_open", "Open events", lambda park: len(park.open_events)),
     ("intake_bytes", "Bytes in the intake", lambda park: park.queued_bytes),
+    ("rows_ahead", "Rows in the quarantine that wait for their time", lambda park: park.rows_ahead),
     ("pubacks_withheld", "Messages whose PUBACK is withheld", lambda park: park.withheld),
 )
 

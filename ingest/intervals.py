@@ -8,11 +8,12 @@ Invariants:
   value.
 
 Quality: *measured* when a read lies within the tolerance of both boundaries, else *interpolated*; *estimated*
-or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value.
+or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value,
+as in a slot within a gap of which nothing is known.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -108,7 +109,7 @@ _OUTSIDE = _Boundary(None)
 def _slot(
     begin: _Boundary, end: _Boundary, tolerance_ms: int, maybe_flaw: IntervalQuality | None
 ) -> SlotValue:
-    if begin.maybe_total is None or end.maybe_total is None:
+    if begin.maybe_total is None or end.maybe_total is None or maybe_flaw is IntervalQuality.MISSING:
         return MISSING
     value = end.maybe_total - begin.maybe_total
     if value < 0:
@@ -121,15 +122,29 @@ def _slot(
 
 
 def _flawed_slots(flaws: Sequence[Flaw], start_ms: int, stop_ms: int) -> Mapping[int, IntervalQuality]:
-    """Give the worst flaw per slot start."""
+    """Give the worst flaw per slot start; a slot of which nothing is known is *missing*."""
     worst: dict[int, IntervalQuality] = {}
-    for slot_ms, quality in _touched(flaws, start_ms, stop_ms):
-        worst[slot_ms] = max(quality, worst.get(slot_ms, quality))
+    for flaw in flaws:
+        for slot_ms in _slots(floor_slot(flaw.from_ms), ceil_slot(flaw.to_ms), start_ms, stop_ms):
+            worst[slot_ms] = max(flaw.quality, worst.get(slot_ms, flaw.quality))
+    for from_ms, to_ms in _gaps(flaws):
+        for slot_ms in _slots(ceil_slot(from_ms), floor_slot(to_ms), start_ms, stop_ms):
+            worst[slot_ms] = IntervalQuality.MISSING
     return worst
 
 
-def _touched(flaws: Sequence[Flaw], start_ms: int, stop_ms: int) -> Iterator[tuple[int, IntervalQuality]]:
+def _slots(first_ms: int, last_ms: int, start_ms: int, stop_ms: int) -> range:
+    return range(max(start_ms, first_ms), min(stop_ms, last_ms), SLOT_MS)
+
+
+def _gaps(flaws: Sequence[Flaw]) -> list[tuple[int, int]]:
+    """Return the stretches of which nothing is known; those that touch are one."""
+    gaps: list[tuple[int, int]] = []
     for flaw in flaws:
-        first_ms, last_ms = max(start_ms, floor_slot(flaw.from_ms)), min(stop_ms, ceil_slot(flaw.to_ms))
-        for slot_ms in range(first_ms, last_ms, SLOT_MS):
-            yield slot_ms, flaw.quality
+        if not flaw.is_gap:
+            continue
+        if gaps and flaw.from_ms <= gaps[-1][1]:
+            gaps[-1] = gaps[-1][0], flaw.to_ms
+        else:
+            gaps.append((flaw.from_ms, flaw.to_ms))
+    return gaps

@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
-from ingest.append_file import AppendFile, make_folder
+from ingest.append_file import AppendFile, delete_expired, make_folder
 from ingest.errors import JournalError, JournalLocked
 from ingest.journal_reader import JournalReader, Place, SegmentName
 from ingest.segments import HEADER, Record, encode_frame, good_size_bytes, is_ours
@@ -164,17 +164,7 @@ class Journal:
             for segment in self._own_segments(park)
             if (today - segment.day).days > self._keep_days
         ]
-        return tuple(path for path in expired if _is_deleted(path))
-
-
-def _is_deleted(path: Path) -> bool:
-    try:
-        path.unlink()
-    except OSError as error:
-        _LOGGER.warning("%s: older than is kept, but it cannot be deleted: %s", path, error.strerror)
-        return False
-    _LOGGER.info("%s: older than is kept, deleted", path)
-    return True
+        return tuple(path for path in expired if delete_expired(path))
 
 
 def _lock(folder: Path, instance: str) -> int:

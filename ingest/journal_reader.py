@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
@@ -94,6 +96,16 @@ class JournalReader:
         for frame in self.frames(park, segment):
             for index, record in enumerate(frame.records()):
                 yield Place(park, str(segment), frame.offset, index), record
+
+    def maybe_newest_ms(self, park: str) -> int | None:
+        """Return the latest receipt, UTC milliseconds, of all instances; `None` while there is none."""
+        newest_first = sorted(self.segments(park), key=attrgetter("day"), reverse=True)
+        for _, segments in groupby(newest_first, key=attrgetter("day")):
+            last = {one.instance: one for one in sorted(segments)}  # the highest number of each
+            found = [frame.last_ms for one in last.values() for frame in self.frames(park, one)]
+            if found:
+                return max(found)
+        return None
 
     def maybe_record(self, place: Place) -> Record | None:
         """Give the record at a place, reading its frame only; `None` when damaged or no longer kept."""

@@ -4,8 +4,8 @@ Contract:
 - Every message gets a `Verdict`, whatever its bytes; rows stored + rows refused = rows received.
 - A message as a whole is refused with a reason of `metering.message.REASONS` or one of those below; a row
   with a `RowReason`.
-- Replay of a record gives the same verdict as its receipt, given the same registry: the instant of receipt is
-  the record's, the clock is not asked.
+- A record is judged by its own receipt time; the clock is not asked. Who judges it again, later, passes it
+  with the time of then in place of the receipt (`ingest.replay`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,6 +55,11 @@ class Verdict:
     maybe_reason: str | None = None
     detail: str = ""
 
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether the message as a whole, or some of its rows, go to the quarantine."""
+        return self.maybe_reason is not None or bool(self.refused)
+
 
 class Judge:
     """Judges the messages of one park; used by one thread at a time."""
@@ -62,6 +67,11 @@ class Judge:
     def __init__(self, park: Park, registry: Registry) -> None:
         self._park = park.id
         self._registry = registry
+        self._vocabulary = Vocabulary(park.id, park.quantities)
+
+    def change_park(self, park: Park) -> None:
+        """Go on by another edition of the park's description; not while a record is judged."""
+        self._registry.change_park(park)
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
     def judge(self, record: Record) -> Verdict:
@@ -98,10 +108,12 @@ class Judge:
 
     def _judge_blocks(self, envelope: Envelope, now_ms: int) -> Judged:
         judged = Judged()
-        admit = partial(self._registry.maybe_refusal, envelope.gateway)
         first = 0
         for block in envelope.blocks:
+            if not block.rows:
+                continue  # its columns are not worth preparing
             maybe_columns = self._vocabulary.maybe_columns(block.medium, block.quantities)
+            admit = partial(self._registry.maybe_refusal, envelope.gateway, medium=block.medium)
             if maybe_columns is None:
                 unknown = RowReason.UNKNOWN_MEDIUM
                 judged.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
@@ -116,7 +128,7 @@ class Judge:
             raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")
         if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
             raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
-        changes = self._registry.announce(born)
+        changes = self._registry.announce(born, record.received_at_ms)
         return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
 
 

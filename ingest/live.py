@@ -1,9 +1,16 @@
 """`group_live`: what each group draws at this moment.
 
 At each whole 10 s: power (W) and flow (m3/h) by the formula of zone use, on each meter's newest value if it
-is not older than two poll periods, at least 30 s. Power is import minus export, so the sign of a meter's
-power is that of its import in the use. Coverage = fresh / expected meters; with none fresh there is no value.
-A missed instant is never made up.
+is *fresh*: not older than two poll periods, at least 30 s. Power is import minus export, so the sign of a
+meter's power is that of its import in the use.
+
+Invariants:
+- A figure is never a partial sum: there is no `power` or `flow` while an expected meter is not fresh.
+- Where all expected meters are added, the sum of the fresh ones stands in `<name>_at_least`: what is missing
+  can only raise it, as long as the silent meters do not feed back. Where one is subtracted there is no bound.
+- Each point carries how many meters are fresh and expected, and coverage = fresh / expected, so that a group
+  whose meters are all silent still has points that say so.
+- A missed instant is never made up.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +26,10 @@ from metering.series import (
     LIVE_FLOW,
     LIVE_POWER,
     Level,
+    at_least_field,
     coverage_field,
+    expected_field,
+    fresh_field,
     raw_database,
     rollup_database,
 )
@@ -44,20 +54,51 @@ class Newest:
 
 
 def fresh_ms(counting: Counting) -> int:
-    """Give the age up to which a meter's value is live."""
+    """Return the age up to which a meter's value is live."""
     return min(max(2 * counting.poll_ms, _SHORTEST_FRESH_MS), _LONGEST_FRESH_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A group's power or flow at an instant.
+
+    Attributes:
+        value: The figure; `None` while an expected meter is not fresh.
+        at_least: Sum of the fresh meters, where only some are fresh and all are added; else `None`.
+        fresh: Number of meters with a fresh value.
+        expected: Number of meters in the sum.
+    """
+
+    value: float | None
+    at_least: float | None
+    fresh: int
+    expected: int
+
+    def fields(self, name: str) -> dict[str, Field]:
+        """Return the fields of `group_live`."""
+        sums = {name: self.value, at_least_field(name): self.at_least}
+        return {
+            **{field: one for field, one in sums.items() if one is not None},
+            coverage_field(name): self.fresh / self.expected,
+            fresh_field(name): self.fresh,
+            expected_field(name): self.expected,
+        }
 
 
 def figure(
     signs: Mapping[str, int], newest: Mapping[str, Newest], facts: Mapping[str, Counting], now_ms: int
-) -> tuple[float | None, float]:
-    """Add up a group's meters: the sum of the fresh ones (`None` = none is fresh) and their share."""
+) -> Figure:
+    """Add up a group's meters, given the sign of each in its use."""
     values = [
         sign * newest[meter].value
         for meter, sign in signs.items()
         if meter in newest and now_ms - newest[meter].time_ms <= fresh_ms(facts.get(meter, UNKNOWN))
     ]
-    return (sum(values) if values else None), len(values) / len(signs)
+    total = float(sum(values))
+    if len(values) == len(signs):
+        return Figure(total, None, len(values), len(signs))
+    is_lower_bound = bool(values) and all(sign > 0 for sign in signs.values())
+    return Figure(None, total if is_lower_bound else None, len(values), len(signs))
 
 
 class LiveFigures:
@@ -72,7 +113,7 @@ class LiveFigures:
         self._valid_from_ms = 0
 
     def write(self, facts: Mapping[str, Counting], now_ms: int) -> int:
-        """Write the figures of an instant; gives the number of groups.
+        """Write the figures of an instant; returns the number of groups.
 
         Raises:
             StoreError: when the store does not do its part; the instant is then missed.
@@ -82,11 +123,8 @@ class LiveFigures:
         newest = self._newest(facts, now_ms)
         for name, groups in self._signs.items():
             for group, signs in groups.items():
-                maybe_value, coverage = figure(signs, newest.get(name, {}), facts, now_ms)
-                fields = points.setdefault(group, {})
-                if maybe_value is not None:
-                    fields[name] = float(maybe_value)
-                fields[coverage_field(name)] = coverage
+                found = figure(signs, newest.get(name, {}), facts, now_ms)
+                points.setdefault(group, {}).update(found.fields(name))
         lines = b"\n".join(self._lines(points, now_ms))
         if lines:
             self._store.write(rollup_database(self._park.id), lines)

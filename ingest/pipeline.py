@@ -8,6 +8,8 @@ Invariants:
 - Births are not acknowledged: those that a former process journaled and did not write are written first.
 - Memory is bounded: the intake holds a bounded number of bytes, one batch is judged ahead, one is being
   written. What does not fit stays with the broker and the gateways.
+- No gateway slows another: what exceeds its share of the queue (`ingest.shares`), and what would exceed its
+  quota of the quarantine, is PUBACKed, discarded and counted; not acknowledged, it stays with the gateway.
 - Whatever a message holds, the next one is judged (`ingest.supervision`).
 - Each park has a pipeline of its own, so one that waits for its database or its disk holds up no other.
 """
@@ -17,23 +19,29 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from ingest.accounts import Accounts
 from ingest.acks import AckBook, Outcome
+from ingest.ahead import Ahead, maybe_due_ms
 from ingest.deliveries import Deliveries
 from ingest.errors import DiskError
-from ingest.events import EventBook
+from ingest.events import EventBook, event_text
 from ingest.intake import Intake
 from ingest.journal import Record
 from ingest.judge import Judge, Verdict
 from ingest.quarantine import Entry
 from ingest.safekeeping import Kept, Safekeeping, point_entry, to_entries, verdict_entries
+from ingest.shares import Shares
 from ingest.subscriber import Arrival
 from ingest.supervision import judge_safely
 from ingest.validate import RefusedRow, RowReason
 from ingest.writer import ParkWriter, pause_s
 from metering import message
+from metering.message import MessageId
+from metering.park import Park as ParkDescription
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,7 +68,9 @@ class Park:
     accounts: Accounts
     acks: AckBook
     deliveries: Deliveries
+    shares: Shares
     intake: Intake
+    ahead: Ahead
 
 
 class Pipeline:
@@ -79,25 +89,51 @@ class Pipeline:
         self._dice = dice
         self._linger_s = linger_s
         self._to_write: asyncio.Queue[list[Kept] | None] = asyncio.Queue(maxsize=1)
+        self._judging = asyncio.Lock()
+        self._maybe_edited: ParkDescription | None = None
         self.maybe_disk_error: DiskError | None = None
+
+    def change_park(self, park: ParkDescription) -> None:
+        """Judge what comes by another edition of the park's description."""
+        self._maybe_edited = park
 
     def arrived(self, arrival: Arrival, puback: Callable[[Arrival], None]) -> None:
         """Take a data message or a birth from the broker."""
-        park = self._park
-        gateway = arrival.topic.gateway
+        park, gateway = self._park, arrival.topic.gateway
         maybe_tag = message.maybe_tag(arrival.properties) if arrival.topic.kind == "data" else None
-        if maybe_tag is None:
-            park.intake.offer(arrival)
-            return
-        maybe_outcome = park.deliveries.maybe_outcome(gateway, maybe_tag.id, arrival.body)
+        if maybe_tag is not None and self._is_repeated(gateway, maybe_tag.id, arrival.body):
+            park.accounts.of(gateway).duplicates += 1
+            puback(arrival)
+        elif not park.shares.take(str(arrival.topic), len(arrival.body)):
+            self._discard(gateway)
+            puback(arrival)
+        elif not park.intake.offer(arrival):
+            park.shares.give_back(str(arrival.topic), len(arrival.body))
+        elif maybe_tag is not None:
+            park.deliveries.begin(gateway, maybe_tag.id)
+
+    def _is_repeated(self, gateway: str, message_id: MessageId, body: bytes) -> bool:
+        """Tell whether a message is on its way, or acknowledged lately: then that is told once more."""
+        park = self._park
+        maybe_outcome = park.deliveries.maybe_outcome(gateway, message_id, body)
         if maybe_outcome is not None:
             park.acks.add(gateway, maybe_outcome)
-        elif park.deliveries.begin(gateway, maybe_tag.id):
-            if not park.intake.offer(arrival):
-                park.deliveries.give_up(gateway, maybe_tag.id)
-            return
-        park.accounts.of(gateway).duplicates += 1
-        puback(arrival)
+        return maybe_outcome is not None or park.deliveries.is_pending(gateway, message_id)
+
+    def _discard(self, gateway: str) -> None:
+        self._park.accounts.of(gateway).discarded += 1
+        self._raise(
+            "too_many_messages",
+            gateway,
+            messages=str(message.WINDOW_MESSAGES),
+            kilobytes=str(message.WINDOW_BYTES // 1000),
+        )
+
+    def _raise(self, kind: str, gateway: str, **parameters: str) -> None:
+        """Open an event about a gateway; the log has it once, at the beginning."""
+        told = {"gateway": gateway, **parameters}
+        if self._park.events.open(kind, gateway, told, self._clock_ms()):
+            _LOGGER.warning("%s: %s", self._park.id, event_text(kind, told))
 
     async def run(self) -> None:
         """Work until the intake is closed and everything taken is settled."""
@@ -109,7 +145,7 @@ class Pipeline:
     async def _catch_up(self) -> None:
         """Write what births in the journal say and `meters` does not have, as a replay would."""
         records = await asyncio.to_thread(self._park.safekeeping.last_births, self._park.id)
-        verdicts = await asyncio.to_thread(self._judge_all, records)
+        verdicts = await self.judge(records)
         await self._park.writer.write_points([line for verdict in verdicts for line in verdict.points])
 
     # -- judge and journal --------------------------------------------------------------------------
@@ -129,16 +165,62 @@ class Pipeline:
 
     async def _keep(self, arrivals: Sequence[Arrival]) -> list[Kept]:
         records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
-        verdicts = await asyncio.to_thread(self._judge_all, records)
-        for verdict in verdicts:
+        verdicts = await self.judge(records)
+        judged = await self._within_quotas(list(zip(records, verdicts, strict=True)))
+        if not judged:
+            return []
+        for record, verdict in judged:
             self._note(verdict)
-        places = await self._until_kept(self._park.safekeeping.journal, records)
-        kept = [
-            Kept(record, verdict, place)
-            for record, verdict, place in zip(records, verdicts, places, strict=True)
-        ]
-        await self._quarantine([entry for one in kept for entry in verdict_entries(one)])
+            if record.topic.endswith("/birth"):
+                self._note_birth(verdict)
+        places = await self._until_kept(self._park.safekeeping.journal, [record for record, _ in judged])
+        kept = [Kept(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)]
+        entries = [(one, entry) for one in kept for entry in verdict_entries(one)]
+        await self._quarantine([entry for _, entry in entries])
+        for one, entry in entries:
+            maybe_due = maybe_due_ms(entry, one.record)
+            if maybe_due is not None:
+                self._park.ahead.note(entry, maybe_due)
         return kept
+
+    async def _within_quotas(self, judged: list[tuple[Record, Verdict]]) -> list[tuple[Record, Verdict]]:
+        """Return what may be kept; the rest has rows for a quarantine whose quota its gateway has used up."""
+        wanted = {
+            (verdict.gateway, record.received_at_ms) for record, verdict in judged if verdict.is_set_aside
+        }
+        if not wanted:
+            return judged
+        full = await self._until_kept(
+            partial(self._park.safekeeping.full_quotas, self._park.id), sorted(wanted)
+        )
+        for record, verdict in judged:
+            if verdict.is_set_aside and verdict.gateway in full:
+                self._hold_back(record, verdict.gateway)
+        return [
+            (record, verdict)
+            for record, verdict in judged
+            if not (verdict.is_set_aside and verdict.gateway in full)
+        ]
+
+    def _hold_back(self, record: Record, gateway: str) -> None:
+        park = self._park
+        park.accounts.of(gateway).held_back += 1
+        day = datetime.fromtimestamp(record.received_at_ms / 1000, UTC).date().isoformat()
+        megabytes = f"{park.safekeeping.quota_bytes / 1e6:g}"
+        self._raise("quarantine_full", gateway, day=day, megabytes=megabytes)
+        # Off the books, so that a resend is let in.
+        park.shares.give_back(record.topic, len(record.body))
+        maybe_tag = message.maybe_tag(record.properties)
+        if maybe_tag is not None:
+            park.deliveries.give_up(gateway, maybe_tag.id)
+
+    async def judge(self, records: Sequence[Record]) -> list[Verdict]:
+        """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
+        async with self._judging:
+            if self._maybe_edited is not None:
+                self._park.judge.change_park(self._maybe_edited)
+                self._maybe_edited = None
+            return await asyncio.to_thread(self._judge_all, records)
 
     def _judge_all(self, records: Sequence[Record]) -> list[Verdict]:
         return [judge_safely(self._park.judge, record) for record in records]
@@ -147,15 +229,17 @@ class Pipeline:
         account = self._park.accounts.of(verdict.gateway)
         account.receive(verdict.rows)
         account.bad_values.update(verdict.bad_values)
-        foreign = {row.meter for row in verdict.refused if row.reason is RowReason.FOREIGN_METER}
-        if foreign:
-            meters = ", ".join(sorted(foreign)[:5])
-            self._park.events.open(
-                "foreign_meter",
-                verdict.gateway,
-                {"gateway": verdict.gateway, "meters": meters},
-                self._clock_ms(),
-            )
+        for reason in (RowReason.FOREIGN_METER, RowReason.WRONG_MEDIUM):
+            meters = {row.meter for row in verdict.refused if row.reason is reason}
+            if meters:
+                self._raise(str(reason), verdict.gateway, meters=", ".join(sorted(meters)[:5]))
+
+    def _note_birth(self, verdict: Verdict) -> None:
+        if verdict.maybe_reason is None:
+            self._park.events.close("birth_refused", verdict.gateway, self._clock_ms())
+            return
+        self._park.accounts.of(verdict.gateway).births_refused += 1
+        self._raise("birth_refused", verdict.gateway, error=verdict.detail[:200])
 
     async def _quarantine(self, entries: Sequence[Entry]) -> None:
         if entries:
@@ -222,6 +306,7 @@ class Pipeline:
 
     def _settle(self, kept: Kept, refused: Sequence[RefusedRow]) -> None:
         verdict = kept.verdict
+        self._park.shares.give_back(kept.record.topic, len(kept.record.body))
         quarantined = Counter(str(row.reason) for row in (*verdict.refused, *refused))
         if verdict.maybe_reason is not None:
             quarantined[verdict.maybe_reason] += verdict.rows

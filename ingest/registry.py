@@ -7,18 +7,23 @@ Authority of gateway over meter (DESIGN 3.2):
   announcement's point in `meters` carries `first=1i`, so a restart knows it again.
 - A meter that nobody has announced is accepted from anyone.
 
+A meter has one medium: that of `park.yaml`, else those that its owner has announced; rows of another are
+refused. Of a meter that neither knows, any medium is accepted.
+
 A meter that the park does not know is accepted all the same, up to `MOST_UNKNOWN` new ids per gateway: no
 gateway can fill the database with series.
 
 Births: the facts of a meter are a point in `meters`, at the birth's own time, whenever they differ from those
 that held there before. What is stored is a function of the births received, in their order: restarts and
-replays give the same points. Used by one thread at a time.
+replays give the same points. The births of one gateway bring at most `MAX_CHANGES_A_DAY` points in a day of
+receipt, so that no gateway can fill `meters`, which is read at each start; a restart begins that count anew.
+Used by one thread at a time.
 """
 
 import logging
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -28,8 +33,9 @@ import orjson
 from ingest.line import encode_point
 from ingest.store import Store
 from ingest.validate import RowReason
-from metering.birth import Birth, MeterFacts, facts_object, parse_facts
+from metering.birth import MAX_METERS, Birth, MeterFacts, facts_object, parse_facts
 from metering.dated import BEGINNING_MS, END_MS, Dated
+from metering.errors import MalformedMessage
 from metering.names import is_meter_id
 from metering.park import Park
 from metering.quantities import Medium
@@ -39,6 +45,11 @@ _LOGGER = logging.getLogger(__name__)
 
 #: Ids unknown to the park that one gateway may bring.
 MOST_UNKNOWN = 1000
+#: Points of `meters` that the births of one gateway may bring in a day of receipt.
+MAX_CHANGES_A_DAY = 5 * MAX_METERS
+#: Reason of a birth beyond that.
+TOO_MANY_CHANGES = "too_many_changes"
+_DAY_MS = 86_400_000
 
 _FIRST = "first"
 
@@ -77,8 +88,9 @@ class Registry:
         self._histories: dict[tuple[str, str], list[Announcement]] = defaultdict(list)
         self._unknown: dict[str, set[str]] = defaultdict(set)
         self._stored_meters = frozenset(stored_meters)
-        # Per gateway, the span of time of each meter that was found to be its own: the fast way.
-        self._spans: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+        self._changes_of_day: dict[str, tuple[int, int]] = {}
+        # Per gateway and medium, the span of time of each meter that was found to be its own: the fast way.
+        self._spans: dict[tuple[str, str | None], dict[str, tuple[int, int]]] = defaultdict(dict)
         for one in sorted(announced, key=attrgetter("time_ms")):
             self._take(one)
 
@@ -89,14 +101,30 @@ class Registry:
         if one.meter not in self._park.meters:
             self._unknown[one.gateway].add(one.meter)
 
-    def maybe_refusal(self, gateway: str, meter: str, taken_at_ms: int) -> RowReason | None:
-        """Tell why a gateway may not deliver a meter's row of an instant; `None` = it may."""
-        maybe_span = self._spans[gateway].get(meter)
+    def change_park(self, park: Park) -> None:
+        """Go on by another edition of the park's description."""
+        self._park = park
+        self._spans.clear()
+        for unknown in self._unknown.values():
+            unknown.difference_update(park.meters)
+
+    def maybe_refusal(
+        self, gateway: str, meter: str, taken_at_ms: int, medium: str | None = None
+    ) -> RowReason | None:
+        """Tell why a gateway may not deliver a meter's row of an instant; `None` = it may.
+
+        Args:
+            gateway: Who delivers it.
+            meter: Whose it is.
+            taken_at_ms: The row's time, UTC.
+            medium: The row's medium; `None` = any.
+        """
+        maybe_span = self._spans[gateway, medium].get(meter)
         if maybe_span is not None and maybe_span[0] <= taken_at_ms < maybe_span[1]:
             return None
-        return self._look_up(gateway, meter, taken_at_ms)
+        return self._look_up(gateway, meter, taken_at_ms, medium)
 
-    def _look_up(self, gateway: str, meter: str, taken_at_ms: int) -> RowReason | None:
+    def _look_up(self, gateway: str, meter: str, taken_at_ms: int, medium: str | None) -> RowReason | None:
         maybe_meter = self._park.meters.get(meter)
         span = (BEGINNING_MS, END_MS)
         if maybe_meter is not None and maybe_meter.gateway.spans:
@@ -106,12 +134,25 @@ class Registry:
             span = maybe_held
         elif self._owners.get(meter, gateway) != gateway:
             return RowReason.FOREIGN_METER
-        elif maybe_meter is None:
-            maybe_reason = self._admit_unknown(gateway, meter)
-            if maybe_reason is not None:
-                return maybe_reason
-        self._spans[gateway][meter] = span
-        return None
+        maybe_reason = self._maybe_wrong(gateway, meter, medium)
+        if maybe_reason is None:
+            self._spans[gateway, medium][meter] = span
+        return maybe_reason
+
+    def _maybe_wrong(self, gateway: str, meter: str, medium: str | None) -> RowReason | None:
+        """Tell what is wrong with a row although its gateway may deliver the meter."""
+        media = self._media(meter)
+        if medium is not None and media and medium not in media:
+            return RowReason.WRONG_MEDIUM
+        return None if meter in self._park.meters else self._admit_unknown(gateway, meter)
+
+    def _media(self, meter: str) -> Collection[str]:
+        """Return the media that a meter may have; empty when nobody has said."""
+        maybe_meter = self._park.meters.get(meter)
+        if maybe_meter is not None:
+            return (maybe_meter.medium,)
+        announced = self._histories.get((self._owners.get(meter, ""), meter), ())
+        return {one.facts.medium for one in announced}
 
     def _admit_unknown(self, gateway: str, meter: str) -> RowReason | None:
         unknown = self._unknown[gateway]
@@ -124,9 +165,25 @@ class Registry:
         unknown.add(meter)
         return None
 
-    def announce(self, birth: Birth) -> tuple[Announcement, ...]:
-        """Take over a birth and give what is new in it: the points to write."""
-        return tuple(self._changes(birth))
+    def announce(self, birth: Birth, received_at_ms: int = 0) -> tuple[Announcement, ...]:
+        """Take over a birth and give what is new in it: the points to write.
+
+        Raises:
+            MalformedMessage: *too_many_changes*; then nothing of it is taken over.
+        """
+        changes = tuple(self._changes(birth))
+        self._count_changes(birth.gateway, received_at_ms // _DAY_MS, len(changes))
+        for change in changes:
+            self._forget_spans(change.meter)
+            self._take(change)
+        return changes
+
+    def _count_changes(self, gateway: str, day: int, number: int) -> None:
+        counted_day, counted = self._changes_of_day.get(gateway, (day, 0))
+        total = number + (counted if counted_day == day else 0)
+        if total > MAX_CHANGES_A_DAY:
+            raise MalformedMessage(TOO_MANY_CHANGES, f"more than {MAX_CHANGES_A_DAY} changed meters in a day")
+        self._changes_of_day[gateway] = day, total
 
     def _changes(self, birth: Birth) -> Iterator[Announcement]:
         for meter, facts in birth.meters.items():
@@ -136,13 +193,7 @@ class Registry:
             before = bisect_right(history, birth.time_ms, key=attrgetter("time_ms"))
             if before and history[before - 1].facts == facts:
                 continue
-            change = Announcement(
-                birth.gateway, meter, birth.time_ms, facts, is_first=meter not in self._owners
-            )
-            if change.is_first:
-                self._forget_spans(meter)
-            self._take(change)
-            yield change
+            yield Announcement(birth.gateway, meter, birth.time_ms, facts, is_first=meter not in self._owners)
 
     def _forget_spans(self, meter: str) -> None:
         for spans in self._spans.values():
@@ -171,6 +222,9 @@ def encode_announcement(park: str, one: Announcement) -> bytes:
         "serial": one.facts.serial,
         "poll_s": float(one.facts.poll_s),
         "counters": orjson.dumps(facts["counters"], option=orjson.OPT_SORT_KEYS).decode(),
+        "ct_primary_a": one.facts.ct_primary_a,
+        "vt_primary_v": one.facts.vt_primary_v,
+        "since_ms": one.facts.since_ms,
         _FIRST: 1 if one.is_first else None,
     }
     tags = (("gateway", one.gateway), ("meter", one.meter), ("park", park))

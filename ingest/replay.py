@@ -1,9 +1,11 @@
 """Replay: judge again what the journal holds, and write it.
 
 Contract:
-- Each record is judged with its own receipt time as *now* and the relations of `park.yaml` as they stand
-  today, in the order of receipt over all instances. Writing is idempotent, so a replay over full databases
-  changes no point, and one into empty databases gives the same points: those of the media and of `meters`.
+- Each record is judged by the time of the replay (what was ahead at its receipt may be good now, and the
+  receipt may bear the time of a wrong clock) and the relations of `park.yaml` as they stand today, in the
+  order of receipt over all instances. Writing is idempotent, so a replay over full databases changes no
+  point, and one into empty databases gives the same points: those of the media and of `meters`.
+- While the clock is in doubt, nothing is replayed (`ingest.clock_rules`).
 - A replay of the whole journal begins with an empty registry and learns the births anew. One that begins
   later, or in a journal that is not kept for ever, starts from what `meters` holds.
 - Replay acknowledges nothing and moves no account. What it refuses is in the quarantine already.
@@ -11,10 +13,10 @@ Contract:
   their own.
 """
 
+import asyncio
 import heapq
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
@@ -23,7 +25,7 @@ from operator import attrgetter
 from ingest.events import EventBook
 from ingest.journal_reader import JournalReader, Place, SegmentName
 from ingest.judge import Judge, Verdict
-from ingest.quarantine import Entry, Quarantine
+from ingest.quarantine import RESOLVED, Entry, Quarantine, without
 from ingest.registry import Registry, load_registry
 from ingest.safekeeping import Kept, to_entries
 from ingest.segments import Record
@@ -33,13 +35,15 @@ from ingest.validate import RowReason, StoredRow
 from ingest.writer import ParkWriter
 from metering.park import Park
 
-#: Reason of an entry that says that others, at the same place, are settled.
-RESOLVED = "resolved"
 #: Lines of a body.
 _BATCH_LINES = 5000
 
 #: Is told the figures so far, after each batch.
 Progress = Callable[["Figures"], None]
+#: Gives the time, UTC milliseconds; raises where the clock is in doubt.
+Now = Callable[[], int]
+#: Brings entries to the quarantine.
+Add = Callable[[Sequence[Entry]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -71,15 +75,16 @@ class Figures:
         self.refused.update(row.reason for row in verdict.refused)
 
 
-def replay_writer(store: Store, park: str, instance: str) -> ParkWriter:
-    """Give a writer for a replay."""
+def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms: int) -> ParkWriter:
+    """Return a writer for a replay; `since_ms` as in `ParkWriter`."""
     return ParkWriter(
         store,
         park,
         instance=replay_instance(instance),
         events=EventBook(),
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        clock_ms=now,
         dice=lambda: 0.0,
+        since_ms=since_ms,
     )
 
 
@@ -117,6 +122,7 @@ async def replay_journal(
     writer: ParkWriter,
     *,
     progress: Progress,
+    now: Now,
 ) -> Figures:
     """Judge records and write what they hold; gives the figures at the end.
 
@@ -126,7 +132,7 @@ async def replay_journal(
     rows: list[StoredRow] = []
     points: list[bytes] = []
     for _, record in records:
-        verdict = judge_safely(judge, record)
+        verdict = judge_safely(judge, replace(record, received_at_ms=now()))
         figures.note(record, verdict)
         rows += verdict.stored
         points += verdict.points
@@ -163,31 +169,6 @@ def registry_for_replay(store: Store, park: Park, *, from_the_start: bool) -> Re
 # -- quarantine -----------------------------------------------------------------------------------------
 
 
-def unresolved(entries: Iterable[Entry]) -> list[Entry]:
-    """Give what is still set aside: entries without the rows that a later entry has settled."""
-    entries = list(entries)
-    settled_wholly: set[tuple[Place, str]] = set()
-    settled_rows: dict[tuple[Place, str], set[int]] = defaultdict(set)
-    for entry in entries:
-        if entry.reason == RESOLVED and entry.rows is None:
-            settled_wholly.add((entry.place, entry.detail))
-        elif entry.reason == RESOLVED and entry.rows is not None:
-            settled_rows[entry.place, entry.detail].update(entry.rows)
-    left = (
-        _without(entry, settled_rows[entry.place, entry.reason])
-        for entry in entries
-        if entry.reason != RESOLVED and (entry.place, entry.reason) not in settled_wholly
-    )
-    return [entry for entry in left if entry.rows != ()]
-
-
-def _without(entry: Entry, settled: Collection[int]) -> Entry:
-    if entry.rows is None:
-        return entry
-    rows = tuple(row for row in entry.rows if row not in settled)
-    return replace(entry, rows=rows, row_count=len(rows))
-
-
 @dataclass(slots=True)
 class Retried:
     """What a replay of the quarantine has done.
@@ -203,47 +184,74 @@ class Retried:
     left: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What became of one entry.
+
+    Attributes:
+        rows: Rows written.
+        maybe_reason: Why the entry stays as it is; `None` = it is settled, wholly or in part.
+        maybe_left: What of it is still set aside for the same reason.
+    """
+
+    rows: int = 0
+    maybe_reason: str | None = None
+    maybe_left: Entry | None = None
+
+
 async def replay_quarantine(
-    entries: Iterable[Entry], reader: JournalReader, judge: Judge, writer: ParkWriter, quarantine: Quarantine
+    entries: Iterable[Entry],
+    reader: JournalReader,
+    judge: Judge,
+    writer: ParkWriter,
+    quarantine: Quarantine,
+    *,
+    now: Now,
 ) -> Retried:
     """Judge what was set aside again, write what is good now, and note that it is settled.
 
     Rows of a settled message that are refused for another reason get an entry of their own.
     """
+
+    async def add(entries: Sequence[Entry]) -> None:
+        await asyncio.to_thread(quarantine.add, entries)
+
     retried = Retried()
     for entry in entries:
         maybe_record = reader.maybe_record(entry.place)
         if maybe_record is None:
             retried.left["no_longer_in_journal"] += 1
             continue
-        kept = Kept(maybe_record, judge_safely(judge, maybe_record), entry.place)
-        maybe_reason = await _retry(entry, kept, writer, quarantine, retried)
-        if maybe_reason is None:
+        verdict = judge_safely(judge, replace(maybe_record, received_at_ms=now()))
+        one = await retry(entry, Kept(maybe_record, verdict, entry.place), writer, add)
+        retried.rows += one.rows
+        if one.maybe_reason is None:
             retried.entries += 1
         else:
-            retried.left[maybe_reason] += 1
+            retried.left[one.maybe_reason] += 1
     return retried
 
 
-async def _retry(
-    entry: Entry, kept: Kept, writer: ParkWriter, quarantine: Quarantine, retried: Retried
-) -> str | None:
-    """Write what is good now of an entry; gives the reason why it stays as it is."""
+async def retry(entry: Entry, kept: Kept, writer: ParkWriter, add: Add) -> Retry:
+    """Write what is good now of an entry, whose message was judged again, and note what is settled."""
     verdict = kept.verdict
     if verdict.maybe_reason is not None:
-        return verdict.maybe_reason
+        return Retry(
+            maybe_reason=verdict.maybe_reason,
+            maybe_left=entry if verdict.maybe_reason == entry.reason else None,
+        )
     wanted = set(range(verdict.rows) if entry.rows is None else entry.rows)
     again = [row for row in verdict.refused if row.position in wanted]
     wanted -= {row.position for row in again if row.reason == entry.reason}
     rows = [row for row in verdict.stored if row.position in wanted]
     if entry.rows is not None and not wanted:
-        return entry.reason
+        return Retry(maybe_reason=entry.reason, maybe_left=entry)
     if await writer.write_points(verdict.points) or await writer.write_rows(rows):
-        return RowReason.REFUSED_BY_INFLUXDB
+        return Retry(maybe_reason=RowReason.REFUSED_BY_INFLUXDB)
     resolved = None if entry.rows is None else tuple(sorted(wanted))
     others = [row for row in again if row.position in wanted]
-    quarantine.add(
+    await add(
         [*to_entries(kept, others), replace(entry, reason=RESOLVED, detail=entry.reason, rows=resolved)]
     )
-    retried.rows += len(rows)
-    return None
+    left = without(entry, wanted)
+    return Retry(rows=len(rows), maybe_left=left if left.rows else None)

@@ -4,18 +4,20 @@ Used through `asyncio.to_thread` by the pipelines of all parks; both want one th
 """
 
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from ingest.journal import Journal, Place, Record
 from ingest.judge import Verdict
-from ingest.quarantine import Entry, Quarantine
+from ingest.quarantine import RESOLVED, Entry, Quarantine, unresolved
 from ingest.validate import RefusedRow
 
 #: Meters named in an entry's detail; all of its rows are listed by their position.
 _NAMED_METERS = 5
+#: Entries that are looked at for what is still to be settled; bounds memory.
+MAX_RECALLED = 20_000
 
 
 class Safekeeping:
@@ -44,6 +46,26 @@ class Safekeeping:
         with self._lock:
             self._quarantine.add(entries)
 
+    def full_quotas(self, park: str, received: Iterable[tuple[str, int]]) -> frozenset[str]:
+        """Return the gateways that have used their quota of the quarantine.
+
+        Args:
+            park: Whose quarantine.
+            received: Gateways and the receipt of a message of theirs, UTC milliseconds.
+
+        Raises:
+            QuarantineError: when the disk refuses.
+        """
+        with self._lock:
+            return frozenset(
+                gateway for gateway, at_ms in received if self._quarantine.is_full(park, gateway, at_ms)
+            )
+
+    @property
+    def quota_bytes(self) -> int:
+        """Bytes of the quarantine that a gateway may fill in a day."""
+        return self._quarantine.limits.gateway_day_bytes
+
     def last_births(self, park: str) -> list[Record]:
         """Give the births in a park's last segment: a former process may have died before it wrote them."""
         segments = self._journal.reader.segments(park)[-1:]
@@ -54,10 +76,28 @@ class Safekeeping:
             if record.topic.endswith("/birth")
         ]
 
+    def maybe_record(self, place: Place) -> Record | None:
+        """Return a record of the journal; `None` when it is no longer kept."""
+        return self._journal.reader.maybe_record(place)
+
+    def unresolved(self, park: str, reason: str) -> list[Entry]:
+        """Return the newest entries of a reason that nothing has settled since."""
+        about = (
+            one
+            for one in self._quarantine.read(park)
+            if one.reason == reason or (one.reason == RESOLVED and one.detail == reason)
+        )
+        return unresolved(deque(about, maxlen=MAX_RECALLED))
+
+    def maybe_newest_ms(self, park: str) -> int | None:
+        """Return the latest receipt in a park's journal, UTC milliseconds."""
+        return self._journal.reader.maybe_newest_ms(park)
+
     def remove_expired(self, today: date) -> None:
-        """Delete journal segments that are older than the days to keep."""
+        """Delete journal segments and quarantine files that are older than the days to keep."""
         with self._lock:
             self._journal.remove_expired(today)
+            self._quarantine.remove_expired(today)
 
 
 @dataclass(frozen=True, slots=True)

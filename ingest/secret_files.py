@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 #: 256 random bits.
@@ -31,12 +32,28 @@ def create(path: Path, text: str, *, mode: int = PRIVATE_MODE) -> bool:
 
 
 def replace(path: Path, text: str, *, mode: int = PRIVATE_MODE) -> None:
-    """Write a file anew, so that it is the old or the new one at any time.
+    """Write a file anew, so that it is the old or the new one at any time, for the same readers.
 
     Raises:
         OSError: when it cannot be written; the old one stays.
     """
-    _write_draft(path, text, mode).replace(path)
+    draft = _write_draft(path, text, PRIVATE_MODE if path.exists() else mode)
+    if path.exists():
+        before = path.stat()
+        os.chown(draft, before.st_uid, before.st_gid)
+        draft.chmod(stat.S_IMODE(before.st_mode))
+    draft.replace(path)
+
+
+def share(path: Path, group: int) -> None:
+    """Let a group read a file and reach it in its folder, whose other files stay as they are.
+
+    Raises:
+        OSError: when the group cannot be given.
+    """
+    for one, mode in ((path.parent, 0o710), (path, 0o640)):
+        os.chown(one, -1, group)
+        one.chmod(mode)
 
 
 def _write_draft(path: Path, text: str, mode: int) -> Path:

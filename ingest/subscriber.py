@@ -8,8 +8,10 @@ Contract and invariants:
   for theirs, then the broker sends no more.
 - Each connection is a new paho client, so that packet ids of an old one can never be acknowledged on a new
   one. The thread connects again for ever, with capped and jittered pauses, and ends with `stop`.
-- `_ingest/<instance>/status` is retained: online once the subscriptions stand, offline as the last will.
-- Callbacks only pass things on to the event loop; what they raise is logged and ends nothing.
+- `_ingest/<instance>/status` is retained: online (or holding) once the subscriptions stand, offline as the
+  last will.
+- Callbacks only pass things on to the event loop; what they raise is logged and ends nothing, and the message
+  is PUBACKed all the same. What paho raises ends the connection, never the thread.
 - `publish` sends at once or not at all: nothing is queued for a later connection.
 """
 
@@ -29,6 +31,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.supervision import supervised
 from metering import status, topics
 from metering.connection import Broker, Tls
 from metering.errors import ConfigError
@@ -122,12 +125,30 @@ class Subscriber:
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
         self._complaint = ""
+        self._is_holding = False  # set by the loop, read by our thread
         self._maybe_client: paho.Client | None = None  # set by our thread, read by the loop
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{subscription.park}", daemon=True)
 
     def start(self) -> None:
         """Start to connect."""
         self._thread.start()
+
+    def hold(self) -> None:
+        """Say that nothing is taken for the time being; gateways then only probe."""
+        self._is_holding = True
+        self.publish(self._subscription.status_topic, self._own_status(), retain=True)
+
+    def go_on(self) -> None:
+        """Take messages again: by a new connection, to which the broker gives all retained ones anew."""
+        self._is_holding = False
+        client = self._maybe_client
+        if client is not None:
+            client.disconnect()
+
+    def _own_status(self) -> bytes:
+        if self._is_holding:
+            return status.encode_holding()
+        return status.encode_ingest(online=True, time_ms=self._clock_ms())
 
     async def stop(self) -> None:
         """Say goodbye and end the thread; waits a few seconds at most."""
@@ -147,12 +168,12 @@ class Subscriber:
             # On a connection that has ended this does nothing.
             arrival.connection.ack(arrival.mid, 1)
 
-    def publish(self, topic: str, body: bytes) -> bool:
+    def publish(self, topic: str, body: bytes, *, retain: bool = False) -> bool:
         """Publish with QoS 1; false when there is no connection, and then it is gone."""
         client = self._maybe_client
         if client is None or not client.is_connected():
             return False
-        return client.publish(topic, body, qos=1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return client.publish(topic, body, qos=1, retain=retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     # -- in our thread ------------------------------------------------------------------------------
 
@@ -165,6 +186,14 @@ class Subscriber:
 
     def _connect_once(self) -> bool:
         """Hold one connection to its end; tells whether the broker had accepted it."""
+        supervised("connection to the broker", self._hold_connection, lambda _error: None)
+        maybe_accepted, self._maybe_client = self._maybe_client, None
+        if maybe_accepted is None:
+            return False
+        self._tell(self._told_link, False)
+        return True
+
+    def _hold_connection(self) -> None:
         broker = self._subscription.broker
         try:
             client = self._prepared()
@@ -178,11 +207,6 @@ class Subscriber:
             client.loop_forever()
         except (OSError, ValueError, ConfigError) as error:
             self._complain(f"no broker at {broker.host}:{broker.port}: {error}")
-        maybe_accepted, self._maybe_client = self._maybe_client, None
-        if maybe_accepted is None:
-            return False
-        self._tell(self._told_link, False)
-        return True
 
     def _complain(self, text: str) -> None:
         """Log why there is no connection, once per reason."""
@@ -232,15 +256,20 @@ class Subscriber:
             _LOGGER.error("the broker refuses our subscriptions: %s", ", ".join(refused))
             client.disconnect()
             return
-        body = status.encode_ingest(online=True, time_ms=self._clock_ms())
-        client.publish(self._subscription.status_topic, body, qos=1, retain=True)
+        client.publish(self._subscription.status_topic, self._own_status(), qos=1, retain=True)
         self._tell(self._told_link, True)
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        supervised(
+            "message from the broker",
+            lambda: self._pass_on(client, message),
+            lambda _error: self._pass_over(client, message, "unreadable"),
+        )
+
+    def _pass_on(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         maybe_topic = maybe_parse(message.topic)
         if not isinstance(maybe_topic, GatewayTopic):
-            client.ack(message.mid, message.qos)
-            self._tell(self._listener.stray, message.topic)
+            self._pass_over(client, message, message.topic)
             return
         found: Any = getattr(message.properties, "UserProperty", ())
         arrival = Arrival(
@@ -253,6 +282,10 @@ class Subscriber:
             connection=client,
         )
         self._tell(self._listener.arrived, arrival)
+
+    def _pass_over(self, client: paho.Client, message: paho.MQTTMessage, topic: str) -> None:
+        client.ack(message.mid, message.qos)
+        self._tell(self._listener.stray, topic)
 
     def _tell(self, function: Callable[..., None], *arguments: object) -> None:
         try:

@@ -25,12 +25,20 @@ from metering.readings import EARLIEST_MS, ReadingFlag, Value
 MOST_AHEAD_MS = 5 * 60 * 1000
 
 _META: Final = 3  # meter, taken_at_ms, quality
-_INGEST_BITS = ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY
+_INGEST_BITS = (
+    ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY | ReadingFlag.NOT_WHOLE
+)
 _MOST_QUALITY = 2**31 - 1
 #: The upper byte is ours, whatever a gateway says.
 _GATEWAY_BITS = _MOST_QUALITY & ~int(_INGEST_BITS)
 #: Distinct column sets are few; a gateway that makes up new ones all the time only loses the cache.
-_MOST_COLUMNS = 2000
+MAX_CACHED_SETS = 2000
+MAX_CACHED_BYTES = 4_000_000
+#: What Python needs for a prepared column besides its name, and for a set of them.
+_COLUMN_BYTES = 200
+_SET_BYTES = 1000
+#: Longest text of a stranger that is kept as the meter of a refused row; ids have 63 characters.
+_MAX_METER_TEXT = 100
 
 
 class RowReason(StrEnum):
@@ -39,7 +47,9 @@ class RowReason(StrEnum):
     BAD_ROW = "bad_row"
     WRONG_COLUMN_COUNT = "wrong_column_count"
     ABSURD_TIME = "absurd_time"
+    SAME_INSTANT = "same_instant"
     FOREIGN_METER = "foreign_meter"
+    WRONG_MEDIUM = "wrong_medium"
     TOO_MANY_METERS = "too_many_meters"
     UNKNOWN_MEDIUM = "unknown_medium"
     REFUSED_BY_INFLUXDB = "refused_by_influxdb"
@@ -75,17 +85,25 @@ class RefusedRow(NamedTuple):
 
 @dataclass(slots=True)
 class Judged:
-    """What became of a message's rows: stored + refused = received."""
+    """What became of a message's rows: stored + refused = received.
+
+    Attributes:
+        stored: Rows to write.
+        refused: Rows to set aside.
+        bad_values: Values that were nulled, by the bit that says why.
+        lines: Line of each meter and instant: InfluxDB keeps one row of them.
+    """
 
     stored: list[StoredRow] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
     bad_values: Counter[ReadingFlag] = field(default_factory=Counter)
+    lines: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
 
 class Columns:
     """What the columns of a block mean in a park."""
 
-    __slots__ = ("_encoder", "_highs", "_is_known", "_lows", "_width")
+    __slots__ = ("_encoder", "_highs", "_is_counter", "_is_known", "_lows", "_width")
 
     def __init__(
         self, park: str, medium: Medium, names: Sequence[str], vocabulary: Mapping[str, Quantity]
@@ -93,6 +111,7 @@ class Columns:
         known = [_maybe_known(vocabulary, medium, name) for name in names]
         self._width = _META + len(names)
         self._is_known = tuple(quantity is not None for quantity in known)
+        self._is_counter = tuple(quantity is not None and quantity.is_counter for quantity in known)
         # No number is in the range of an unknown quantity.
         self._lows = tuple(1.0 if quantity is None else quantity.low for quantity in known)
         self._highs = tuple(0.0 if quantity is None else quantity.high for quantity in known)
@@ -122,6 +141,10 @@ class Columns:
                 values, bits = self._repaired(values, into.bad_values)
                 quality |= bits
             line = self._encoder.encode(meter, taken_at_ms, quality, values)
+            if into.lines.setdefault((meter, taken_at_ms), line) != line:
+                # Written, it would replace the other one, and count as a second row.
+                into.refused.append(RefusedRow(position, RowReason.SAME_INSTANT, meter))
+                continue
             into.stored.append(StoredRow(line, meter, taken_at_ms, position))
 
     def _maybe_refusal(self, row: Any, admit: Admission, latest_ms: int) -> RowReason | None:  # noqa: ANN401 - JSON of a stranger
@@ -140,9 +163,11 @@ class Columns:
         return admit(meter, taken_at_ms)
 
     def _all_good(self, values: list[Any]) -> bool:
-        for value, low, high in zip(values, self._lows, self._highs, strict=True):
+        bounds = (self._lows, self._highs, self._is_counter)
+        for value, low, high, is_counter in zip(values, *bounds, strict=True):
             kind = type(value)
-            if (kind is float or kind is int) and low <= value <= high:
+            # A counter as a float may be whole all the same: `_repaired` looks closer.
+            if (kind is int or (kind is float and not is_counter)) and low <= value <= high:
                 continue
             if value is not None:
                 return False
@@ -152,8 +177,11 @@ class Columns:
         """Give the values with the bad ones as `None`, and the bits that say why."""
         bits = 0
         repaired: list[Value] = []
-        for value, is_known, low, high in zip(values, self._is_known, self._lows, self._highs, strict=True):
+        columns = zip(values, self._is_known, self._is_counter, self._lows, self._highs, strict=True)
+        for value, is_known, is_counter, low, high in columns:
             maybe_flag = _maybe_flag(value, is_known=is_known, low=low, high=high)
+            if maybe_flag is None and is_counter and type(value) is float and not value.is_integer():
+                maybe_flag = ReadingFlag.NOT_WHOLE
             if maybe_flag is not None:
                 bits |= maybe_flag
                 bad[maybe_flag] += 1
@@ -162,7 +190,7 @@ class Columns:
 
 
 def _meter(row: Any) -> str:  # noqa: ANN401 - JSON of a stranger
-    return row[0] if type(row) is list and row and type(row[0]) is str else ""
+    return row[0][:_MAX_METER_TEXT] if type(row) is list and row and type(row[0]) is str else ""
 
 
 def _maybe_known(vocabulary: Mapping[str, Quantity], medium: Medium, name: str) -> Quantity | None:
@@ -182,21 +210,35 @@ def _maybe_flag(value: Any, *, is_known: bool, low: float, high: float) -> Readi
 
 
 class Vocabulary:
-    """A park's quantities, and its prepared columns."""
+    """A park's quantities, and its prepared columns in a cache of bounded size."""
 
     def __init__(self, park: str, quantities: Mapping[str, Quantity]) -> None:
         self._park = park
         self._quantities = quantities
         self._columns: dict[tuple[str, tuple[str, ...]], Columns | None] = {}
+        self._cached_bytes = 0
+
+    @property
+    def cached_bytes(self) -> int:
+        """Size of the cache, about."""
+        return self._cached_bytes
 
     def maybe_columns(self, medium: str, names: tuple[str, ...]) -> Columns | None:
         """Give what the columns mean; `None` for a medium that does not exist."""
         key = (medium, names)
         if key not in self._columns:
-            if len(self._columns) >= _MOST_COLUMNS:
-                self._columns.clear()
-            self._columns[key] = self._prepare(medium, names)
+            self._remember(key, self._prepare(medium, names))
         return self._columns[key]
+
+    def _remember(self, key: tuple[str, tuple[str, ...]], maybe_columns: Columns | None) -> None:
+        medium, names = key
+        # A character needs four bytes at most.
+        size_bytes = _SET_BYTES + 4 * len(medium) + sum(_COLUMN_BYTES + 4 * len(name) for name in names)
+        if len(self._columns) >= MAX_CACHED_SETS or self._cached_bytes + size_bytes > MAX_CACHED_BYTES:
+            self._columns.clear()
+            self._cached_bytes = 0
+        self._columns[key] = maybe_columns
+        self._cached_bytes += size_bytes
 
     def _prepare(self, medium: str, names: tuple[str, ...]) -> Columns | None:
         try:

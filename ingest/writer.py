@@ -72,19 +72,30 @@ class Trouble:
 
 
 class LateBook:
-    """Makes `late` points: times strictly increase over all of them."""
+    """Makes `late` points: times strictly increase over all of them, also where the clock is set back.
 
-    def __init__(self, park: str, instance: str, clock_ms: Callable[[], int]) -> None:
+    What is late is measured by the latest time that the clock ever showed: the rollup may have published
+    slots by it, and has read `late` up to it.
+
+    Args:
+        park: Tag.
+        instance: Tag.
+        clock_ms: UTC.
+        since_ms: The latest time that a former process is known to have had.
+    """
+
+    def __init__(self, park: str, instance: str, clock_ms: Callable[[], int], *, since_ms: int = 0) -> None:
         self._park = park
         self._instance = instance
         self._clock_ms = clock_ms
+        self._latest_ms = since_ms
         self._last_ms = 0
 
     def lines(self, rows: Sequence[StoredRow]) -> list[bytes]:
         """Give a line for each meter that has rows whose slot ended more than a minute ago."""
-        now_ms = self._clock_ms()
+        self._latest_ms = max(self._clock_ms(), self._latest_ms)
         # The start of the last slot for which a row is not late yet.
-        cutoff_ms = (now_ms - LATE_AFTER_MS) // SLOT_MS * SLOT_MS
+        cutoff_ms = (self._latest_ms - LATE_AFTER_MS) // SLOT_MS * SLOT_MS
         spans: dict[str, tuple[int, int]] = {}
         for row in rows:
             taken_at_ms = row.taken_at_ms
@@ -93,7 +104,7 @@ class LateBook:
                 spans[row.meter] = (min(low, taken_at_ms), max(high, taken_at_ms))
         if not spans:
             return []
-        self._last_ms = max(now_ms, self._last_ms + 1)
+        self._last_ms = max(self._latest_ms, self._last_ms + 1)
         return [self._line(meter, *span) for meter, span in spans.items()]
 
     def _line(self, meter: str, from_ms: int, to_ms: int) -> bytes:
@@ -113,10 +124,12 @@ class ParkWriter:
         events: EventBook,
         clock_ms: Callable[[], int],
         dice: Callable[[], float],
+        since_ms: int = 0,
     ) -> None:
+        """Begin; `since_ms` is the latest time that a former process is known to have had."""
         self._store = store
         self._database = raw_database(park)
-        self._late = LateBook(park, instance, clock_ms)
+        self._late = LateBook(park, instance, clock_ms, since_ms=since_ms)
         self._events = events
         self._clock_ms = clock_ms
         self._dice = dice

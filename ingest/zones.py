@@ -26,6 +26,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from ingest.intervals import SlotValue
 from metering.park import Park, ParkMeter, Role
@@ -34,6 +35,8 @@ from metering.series import GroupField, IntervalQuality, Level
 
 #: The slots of one instant: by meter, then by quantity.
 MeterSlots = Mapping[str, Mapping[str, SlotValue]]
+#: Of a meter that has begun, but whose slot is still to come: it counts as missing.
+NO_SLOT: Mapping[str, SlotValue] = MappingProxyType({})
 
 
 class Carrier(Enum):

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.message import SCHEMA, MessageId, parse_json
+from metering.json_body import check_schema, parse_json, text, whole
+from metering.message import SCHEMA, MessageId
 from metering.names import is_epoch
 
 
@@ -93,18 +94,17 @@ def decode(body: bytes) -> Ack:
         MalformedMessage: when it is not an acknowledgement of schema 1.
     """
     parsed = parse_json(body)
-    if parsed.get("schema") != SCHEMA:
-        raise MalformedMessage("wrong_schema", f"ack of schema {parsed.get('schema')!r}")
+    check_schema(parsed, SCHEMA, "ack")
     try:
-        return Ack(time_ms=int(parsed["time_ms"]), acks=tuple(_epoch_ack(one) for one in parsed["acks"]))
+        return Ack(time_ms=whole(parsed["time_ms"]), acks=tuple(_epoch_ack(one) for one in parsed["acks"]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MalformedMessage("bad_envelope", f"ack: {error}") from error
 
 
 def _epoch_ack(parsed: Mapping[str, Any]) -> EpochAck:
     return EpochAck(
-        epoch=str(parsed["epoch"]),
-        seqs=tuple((int(first), int(last)) for first, last in parsed["seqs"]),
-        rows_stored=int(parsed["rows_stored"]),
-        quarantined=tuple(Quarantined(int(s), int(n), str(why)) for s, n, why in parsed["quarantined"]),
+        epoch=text(parsed["epoch"]),
+        seqs=tuple((whole(first), whole(last)) for first, last in parsed["seqs"]),
+        rows_stored=whole(parsed["rows_stored"]),
+        quarantined=tuple(Quarantined(whole(s), whole(n), text(why)) for s, n, why in parsed["quarantined"]),
     )

@@ -24,6 +24,8 @@ def parse_address(written: object, *, min_port: int = 1, maybe_port: int | None 
     """
     if isinstance(written, Address):
         return written
+    if written is None:
+        raise ValueError("must be an address, not nothing")
     host, port = _split(str(written))
     if not host or (port is None and maybe_port is None) or not _PORT.fullmatch(port or "0"):
         raise ValueError(f"{written!r} is not {'host:port' if maybe_port is None else 'host or host:port'}")

@@ -9,17 +9,34 @@ from collections.abc import Sequence
 
 import click
 
-from metering import logs
+from metering import logs, stop_signals
 from metering.errors import CannotListen, ConfigError
 
 
 class LazyCommands(click.Group):
-    """A group whose command `name` is `<package>.<name>.command`, imported when it is asked for."""
+    """A group whose command `name` is `<package>.<name>.command`, imported when it is asked for.
 
-    def __init__(self, name: str, *, package: str, commands: Sequence[str], help: str) -> None:  # noqa: A002 - click's word
+    Args:
+        name: Of the program.
+        package: Where the commands are.
+        commands: Their names, in the order of the help page.
+        services: Those of them that run until they are stopped, and obey the stop signals themselves.
+        help: Text of the help page.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        package: str,
+        commands: Sequence[str],
+        services: Sequence[str] = (),
+        help: str,  # noqa: A002 - click's word
+    ) -> None:
         super().__init__(name, help=help)
         self._package = package
         self._names = tuple(commands)
+        self._services = frozenset(services)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Give the names in the order of the help page."""
@@ -31,6 +48,8 @@ class LazyCommands(click.Group):
         del ctx
         if cmd_name not in self._names:
             return None
+        if cmd_name not in self._services:
+            stop_signals.restore()
         command = importlib.import_module(f"{self._package}.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 

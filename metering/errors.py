@@ -10,6 +10,8 @@ MeteringError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_MAX_DETAIL = 240
+
 
 class MeteringError(Exception):
     """Root of the errors raised by `metering`."""
@@ -23,7 +25,9 @@ class MalformedMessage(MeteringError):
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
+        # Details quote what a stranger wrote, which may be as long as a message.
+        short = detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}…"
+        super().__init__(f"{reason}: {short}" if short else reason)
         self.reason = reason
 
 

@@ -9,8 +9,7 @@ Contract:
   stops inflating at the limit, so a bomb costs 1 MiB.
 """
 
-import json
-import math
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
+from metering.json_body import check_schema, parse_json
 from metering.names import is_epoch, is_gateway_id
 from metering.readings import Block
 
@@ -26,10 +26,15 @@ SCHEMA = 1
 MAX_WIRE_BYTES = 128 * 1024
 MAX_INFLATED_BYTES = 1024 * 1024
 MAX_ROWS = 500
+#: Columns of a block, far above what any meter has; without a bound one message could fill the memory.
+MAX_COLUMNS = 256
 #: What JSON and the outbox's key have room for; 35 years of a thousand messages a second.
 MAX_SEQ = 2**40 - 1
 #: What a gateway closes a message at, well below the limits above.
 TARGET_BYTES = 64 * 1024
+#: What a gateway has unacknowledged at most, and what ingest queues of it at most.
+WINDOW_MESSAGES = 64
+WINDOW_BYTES = 1_000_000
 
 #: Why a message as a whole cannot be used: keys of counters and of the quarantine, never reworded.
 REASONS = (
@@ -171,44 +176,17 @@ def decode(body: bytes) -> Envelope:
     if len(body) > MAX_WIRE_BYTES:
         raise MalformedMessage("too_large", f"{len(body)} bytes")
     parsed = parse_json(inflate(body) if is_deflated(body) else body)
-    if parsed.get("schema") != SCHEMA or isinstance(parsed["schema"], bool):
-        raise MalformedMessage("wrong_schema", f"schema {parsed.get('schema')!r}, not {SCHEMA}")
+    check_schema(parsed, SCHEMA, "message")
     blocks = parsed.get("blocks")
     if not isinstance(blocks, list):
         raise MalformedMessage("bad_envelope", "blocks is not a list")
+    if len(blocks) > MAX_ROWS:
+        raise MalformedMessage("too_large", f"{len(blocks)} blocks, more than {MAX_ROWS}")
     return Envelope(
         gateway=_gateway(parsed),
         id=_message_id(parsed),
         blocks=tuple(_raw_block(block) for block in blocks),
     )
-
-
-def parse_json(body: bytes) -> Mapping[str, Any]:
-    """Read a JSON object; NaN and Infinity, which JSON does not have, become floats to be judged.
-
-    Raises:
-        MalformedMessage: `invalid_utf8`, `not_json`, or `bad_envelope` when it is no object.
-    """
-    try:
-        parsed: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = _parse_leniently(body)
-    if not isinstance(parsed, dict):
-        raise MalformedMessage("bad_envelope", "not a JSON object")
-    return parsed
-
-
-def _parse_leniently(body: bytes) -> Any:  # noqa: ANN401 - JSON of a stranger is anything
-    """Second try for bodies with NaN literals, which the fast parser refuses as a whole."""
-    try:
-        parsed = json.loads(body.decode("utf-8"), parse_constant=lambda _name: math.nan)
-        # Half a surrogate pair, as an escape, is no text that could be written anywhere.
-        json.dumps(parsed, ensure_ascii=False).encode()
-    except UnicodeError as error:
-        raise MalformedMessage("invalid_utf8", str(error)) from error
-    except (json.JSONDecodeError, RecursionError, ValueError) as error:
-        raise MalformedMessage("not_json", str(error)) from error
-    return parsed
 
 
 def _gateway(parsed: Mapping[str, Any]) -> str:
@@ -220,7 +198,7 @@ def _gateway(parsed: Mapping[str, Any]) -> str:
 
 def _message_id(parsed: Mapping[str, Any]) -> MessageId:
     epoch, seq = parsed.get("epoch"), parsed.get("seq")
-    if not isinstance(epoch, str) or not isinstance(seq, int) or isinstance(seq, bool):
+    if type(epoch) is not str or type(seq) is not int:
         raise MalformedMessage("bad_envelope", "epoch or seq is missing or of the wrong type")
     try:
         return MessageId(epoch=epoch, seq=seq)
@@ -234,11 +212,17 @@ def _raw_block(block: object) -> RawBlock:
     medium, quantities, rows = block.get("medium"), block.get("quantities"), block.get("rows")
     if not isinstance(medium, str) or not isinstance(rows, list):
         raise MalformedMessage("bad_envelope", "a block lacks its medium or rows")
+    return RawBlock(medium=medium, quantities=_columns(quantities), rows=rows)
+
+
+def _columns(quantities: object) -> tuple[str, ...]:
     if not isinstance(quantities, list) or not all(isinstance(name, str) for name in quantities):
         raise MalformedMessage("bad_envelope", "quantities is not a list of names")
+    if len(quantities) > MAX_COLUMNS:
+        raise MalformedMessage("too_large", f"{len(quantities)} columns, more than {MAX_COLUMNS}")
     if len(set(quantities)) != len(quantities):
         raise MalformedMessage("bad_envelope", "a quantity stands twice in a block")
-    return RawBlock(medium=medium, quantities=tuple(quantities), rows=rows)
+    return tuple(quantities)
 
 
 #: Names of the MQTT 5 user properties of a data message.
@@ -272,12 +256,18 @@ def to_properties(tag: Tag, *, backlog: bool, deflated: bool) -> list[tuple[str,
     ]
 
 
+#: A number as we write it: no sign, no space, no leading zero, no digits of other scripts, as `int` takes.
+_NUMBER = re.compile("0|[1-9][0-9]{0,12}")
+
+
 def maybe_tag(properties: Sequence[tuple[str, str]]) -> Tag | None:
     """Read the user properties; `None` where epoch, seq or rows is missing or unreadable."""
     found = dict(properties)
-    try:
-        rows = int(found[PROPERTY_ROWS])
-        tag = Tag(id=MessageId(epoch=found[PROPERTY_EPOCH], seq=int(found[PROPERTY_SEQ])), rows=rows)
-    except (KeyError, ValueError):
+    seq, rows = found.get(PROPERTY_SEQ, ""), found.get(PROPERTY_ROWS, "")
+    if not _NUMBER.fullmatch(seq) or not _NUMBER.fullmatch(rows) or int(rows) > MAX_ROWS:
         return None
-    return tag if 0 <= rows <= MAX_ROWS else None
+    try:
+        message_id = MessageId(epoch=found.get(PROPERTY_EPOCH, ""), seq=int(seq))
+    except ValueError:
+        return None
+    return Tag(id=message_id, rows=int(rows))

@@ -42,6 +42,7 @@ class ParkMeter:
         tenant: Who uses what is measured.
         gateway: Which gateway may deliver its rows.
         fed_by: The meter of the same medium directly upstream; nothing = fed from outside the park.
+        fuse_a: Rating of the fuse or breaker before it, A per phase; `None` = not known.
     """
 
     id: str
@@ -52,6 +53,7 @@ class ParkMeter:
     tenant: Dated[str] = field(default_factory=Dated)
     gateway: Dated[str] = field(default_factory=Dated)
     fed_by: Dated[str] = field(default_factory=Dated)
+    fuse_a: float | None = None
 
     def maybe_group(self, level: Level, instant_ms: int, *, park: str) -> str | None:
         """Give the group of a level that the meter belongs to at an instant."""

@@ -126,6 +126,12 @@ class MeterEntry(Model):
         default=(), description="Who may deliver its rows; none: the first gateway that announced it"
     )
     fed_by: Feeders = Field(default=(), description="Meter directly upstream; none: fed from outside")
+    fuse_a: float | None = Field(
+        default=None,
+        gt=0,
+        le=100_000,
+        description="Electricity: rating of its fuse or breaker, A per phase; bounds what it can count",
+    )
 
 
 class QuantityEntry(Model):
@@ -136,6 +142,9 @@ class QuantityEntry(Model):
     media: tuple[Medium, ...] = Field(min_length=1, description="Media in which it makes sense")
     low: float = Field(description="Lowest plausible value")
     high: float = Field(description="Highest plausible value")
+    max_rise_per_h: int | None = Field(
+        default=None, ge=1, description="Counters: largest rise within an hour; default: without limit"
+    )
 
 
 def _known_zone(name: str) -> str:
@@ -184,6 +193,7 @@ class ParkDescription(Model):
             for rule in (
                 self._place_problems(here, entry),
                 self._tenant_problems(here, entry),
+                self._fuse_problems(here, entry),
                 self._feeders(here, entry),
                 self._span_problems(here, entry),
             ):
@@ -201,6 +211,10 @@ class ParkDescription(Model):
         for i, one in enumerate(entry.tenant):
             if one.knows("tenant"):
                 yield from _unknown((*here, "tenant", i, "tenant"), "tenant", one.tenant, self.tenants)
+
+    def _fuse_problems(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
+        if entry.fuse_a is not None and entry.medium is not Medium.ELECTRICITY:
+            yield (*here, "fuse_a"), f"fuse_a means nothing for a meter of {entry.medium}"
 
     def _feeders(self, here: Location, entry: MeterEntry) -> Iterator[tuple[Location, str]]:
         for i, one in enumerate(entry.fed_by):
@@ -298,4 +312,12 @@ def quantity(name: str, entry: QuantityEntry) -> Quantity:
     Raises:
         ValueError: when its range or kind does not fit.
     """
-    return Quantity(name, entry.unit, entry.kind, frozenset(entry.media), entry.low, entry.high)
+    return Quantity(
+        name,
+        entry.unit,
+        entry.kind,
+        frozenset(entry.media),
+        entry.low,
+        entry.high,
+        entry.max_rise_per_h,
+    )

@@ -50,6 +50,7 @@ def _meter(meter: str, entry: MeterEntry, zone: ZoneInfo) -> ParkMeter:
         tenant=dated(entry.tenant, lambda one: one.tenant, zone),
         gateway=dated(entry.gateway, lambda one: one.gateway, zone),
         fed_by=dated(entry.fed_by, lambda one: one.fed_by, zone),
+        fuse_a=entry.fuse_a,
     )
 
 

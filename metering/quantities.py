@@ -5,8 +5,9 @@ its unit. Counters are whole numbers of their unit (Wh, varh, L), gauges are flo
 current mean import (from the grid to the user); positive flow means forward.
 
 Ranges are what a meter in an industrial park can plausibly show, per meter, after CT and VT ratios; a value
-outside is refused as *implausible*, not stored. A park may declare more quantities, with a `Unit` (see
-`metering.park`).
+outside is refused as *implausible*, not stored. A counter also has a maximum rise: more than that no meter of
+a park counts within an hour. It bounds a meter of which nothing else is known (`ingest.rollup.caps`). A park
+may declare more quantities, with a `Unit` (see `metering.park`).
 """
 
 from collections.abc import Mapping
@@ -68,9 +69,10 @@ class Quantity:
         media: Media in which the quantity makes sense.
         low: Lowest plausible value, in `unit`.
         high: Highest plausible value, in `unit`.
+        max_rise_per_h: Of a counter, the largest rise within an hour; `None` = without limit.
 
     Raises:
-        ValueError: if `low` is not below `high`, or a counter may be negative.
+        ValueError: if `low` is not below `high`, a counter may be negative, or a maximum rise limits nothing.
     """
 
     name: str
@@ -79,12 +81,15 @@ class Quantity:
     media: frozenset[Medium]
     low: float
     high: float
+    max_rise_per_h: int | None = None
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"quantity {self.name}: low {self.low} is not below high {self.high}")
         if self.kind is Kind.COUNTER and self.low < 0:
             raise ValueError(f"quantity {self.name}: a counter cannot be negative")
+        if self.max_rise_per_h is not None and (not self.is_counter or self.max_rise_per_h < 1):
+            raise ValueError(f"quantity {self.name}: only a counter has a maximum rise, from 1 on")
 
     @property
     def is_counter(self) -> bool:
@@ -104,15 +109,26 @@ COUNTER_LIMIT = 2.0**53
 _POWER = 4e8
 _VOLTAGE = 5e5
 _CURRENT = 1e5
+# Of one meter: 100 MW, a connection at 110 kV; 10,000 m3/h, a pipe of 1 m at 3.5 m/s; 280 pieces a second.
+_RISE_WH = 100_000_000
+_RISE_L = 10_000_000
+_RISE_PIECES = 1_000_000
+_RISE_KG = 1_000_000
 
 
 def _gauge(name: str, unit: Unit, media: tuple[Medium, ...], low: float, high: float) -> Quantity:
     return Quantity(name=name, unit=unit, kind=Kind.GAUGE, media=frozenset(media), low=low, high=high)
 
 
-def _counter(name: str, unit: Unit, media: tuple[Medium, ...]) -> Quantity:
+def _counter(name: str, unit: Unit, media: tuple[Medium, ...], max_rise_per_h: int) -> Quantity:
     return Quantity(
-        name=name, unit=unit, kind=Kind.COUNTER, media=frozenset(media), low=0, high=COUNTER_LIMIT
+        name=name,
+        unit=unit,
+        kind=Kind.COUNTER,
+        media=frozenset(media),
+        low=0,
+        high=COUNTER_LIMIT,
+        max_rise_per_h=max_rise_per_h,
     )
 
 
@@ -131,21 +147,21 @@ _ALL = (
     _gauge("current_l3_a", Unit.AMPERE, _EL, -_CURRENT, _CURRENT),
     _gauge("power_factor", Unit.ONE, _EL, -1, 1),
     _gauge("frequency_hz", Unit.HERTZ, _EL, 40, 70),
-    _counter("energy_import_wh", Unit.WATT_HOUR, _EL),
-    _counter("energy_export_wh", Unit.WATT_HOUR, _EL),
-    _counter("reactive_energy_import_varh", Unit.VAR_HOUR, _EL),
-    _counter("reactive_energy_export_varh", Unit.VAR_HOUR, _EL),
-    _counter("volume_l", Unit.LITRE, _FLUID),
-    _counter("volume_reverse_l", Unit.LITRE, _FLUID),
+    _counter("energy_import_wh", Unit.WATT_HOUR, _EL, _RISE_WH),
+    _counter("energy_export_wh", Unit.WATT_HOUR, _EL, _RISE_WH),
+    _counter("reactive_energy_import_varh", Unit.VAR_HOUR, _EL, _RISE_WH),
+    _counter("reactive_energy_export_varh", Unit.VAR_HOUR, _EL, _RISE_WH),
+    _counter("volume_l", Unit.LITRE, _FLUID, _RISE_L),
+    _counter("volume_reverse_l", Unit.LITRE, _FLUID, _RISE_L),
     _gauge("flow_m3h", Unit.CUBIC_METRE_PER_HOUR, _FLUID, -1e5, 1e5),
-    _counter("heat_energy_wh", Unit.WATT_HOUR, (Medium.HEAT,)),
+    _counter("heat_energy_wh", Unit.WATT_HOUR, (Medium.HEAT,), _RISE_WH),
     _gauge("heat_power_w", Unit.WATT, (Medium.HEAT,), -_POWER, _POWER),
     _gauge("supply_temperature_c", Unit.CELSIUS, (Medium.HEAT,), -50, 400),
     _gauge("return_temperature_c", Unit.CELSIUS, (Medium.HEAT,), -50, 400),
     _gauge("temperature_c", Unit.CELSIUS, (Medium.WATER, Medium.GAS, Medium.ENVIRONMENT), -60, 400),
     _gauge("humidity", Unit.ONE, (Medium.ENVIRONMENT,), 0, 1),
-    _counter("output_pieces", Unit.PIECES, (Medium.PRODUCTION,)),
-    _counter("output_kg", Unit.KILOGRAM, (Medium.PRODUCTION,)),
+    _counter("output_pieces", Unit.PIECES, (Medium.PRODUCTION,), _RISE_PIECES),
+    _counter("output_kg", Unit.KILOGRAM, (Medium.PRODUCTION,), _RISE_KG),
 )
 
 #: Every quantity shipped with the product, by name.

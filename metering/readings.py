@@ -30,9 +30,11 @@ class ReadingFlag(IntFlag):
     IMPLAUSIBLE = 2  # outside the quantity's range
     PARTIAL = 4  # some registers were not answered
     CLOCK_UNSYNCHRONISED = 8  # the gateway's clock was not known to be right
+    COUNTER_MISSING = 16  # the meter refused a counter, or did not answer it; it is asked for again
     NOT_A_NUMBER = 256  # ingest: text, true/false or NaN where a number belongs
     OUT_OF_RANGE = 512  # ingest: outside the quantity's range
     UNKNOWN_QUANTITY = 1024  # ingest: a quantity that neither product nor park declares
+    NOT_WHOLE = 2048  # ingest: a counter that is no whole number of its unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ GROUP_LIVE = "group_live"
 MEMBER = "member"
 #: The park description by which groups were last derived: field `fingerprint`.
 PARK_EDITION = "park_edition"
+#: How far the rollup is, for a process that goes on from there (`ingest.rollup.progress`).
+ROLLUP_PROGRESS = "rollup_progress"
 EVENT = "event"
 GATEWAY_STATUS = "gateway_status"
 HISTORY_SUFFIX = "_history"
@@ -28,6 +30,8 @@ SLOT_MS = 15 * 60 * 1000
 LIVE_MS = 10 * 1000
 #: A row that arrives later than this after the end of its slot leaves a `late` point.
 LATE_AFTER_MS = 60 * 1000
+#: A group's slot waits so long after its end for its meters.
+GROUP_GRACE_MS = 5 * 60 * 1000
 #: How far back the rollup rereads `late` each time.
 LATE_REREAD_MS = 10 * 60 * 1000
 
@@ -75,7 +79,8 @@ class GroupField(StrEnum):
     HEAT_USE = "heat_use_wh"
 
 
-#: Fields of `group_live`: W and m3/h, with `<name>_coverage` between 0 and 1.
+#: Fields of `group_live`: W and m3/h. Each also has `<name>_coverage` between 0 and 1, `<name>_fresh`,
+#: `<name>_expected` and, in place of the figure while some of the meters are silent, `<name>_at_least`.
 LIVE_POWER = "power"
 LIVE_FLOW = "flow"
 
@@ -98,3 +103,18 @@ def quality_field(name: str) -> str:
 def coverage_field(name: str) -> str:
     """Field that holds the share of good slots or meters, 0 to 1."""
     return f"{name}_coverage"
+
+
+def at_least_field(name: str) -> str:
+    """Field of `group_live` that holds the sum of the fresh meters while others are silent."""
+    return f"{name}_at_least"
+
+
+def fresh_field(name: str) -> str:
+    """Field of `group_live` that holds the number of meters with a fresh value."""
+    return f"{name}_fresh"
+
+
+def expected_field(name: str) -> str:
+    """Field of `group_live` that holds the number of meters in the figure."""
+    return f"{name}_expected"

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.message import SCHEMA, parse_json
+from metering.json_body import check_schema, flag, parse_json, text, whole
+from metering.message import SCHEMA
 from metering.names import is_epoch, is_gateway_id
 
 
@@ -58,7 +59,9 @@ class Status:
         time_ms: Gateway's clock; 0 in the last will, which is written long before it is sent.
         online: False in the last will and at a clean stop.
         clean_stop: Whether the previous run of the process ended cleanly; `None` = first run or unknown.
-        counters: Totals since the process started (timeouts, crc_errors, exceptions, late_answers, ...).
+        counters: Totals since the process started, but for `GAUGES`.
+        clock: Where the gateway has its time from: `system` (kept by NTP), `trusted`, `ingest` or `none`;
+            empty where it does not say.
     """
 
     gateway: str
@@ -69,13 +72,17 @@ class Status:
     clean_stop: bool | None = None
     accounts: tuple[EpochAccount, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
+    clock: str = ""
 
     def __post_init__(self) -> None:
         if not is_gateway_id(self.gateway) or not is_epoch(self.epoch):
             raise ValueError(f"status of {self.gateway!r}, epoch {self.epoch!r}: not ids")
 
 
-#: Totals that every status carries, 0 where nothing happened, so that dashboards always have a series.
+#: State of an ingest instance that takes nothing until its clock is right.
+HOLDING = "holding"
+
+#: Numbers that every status carries, 0 where nothing happened, so that dashboards always have a series.
 COUNTERS = (
     "polls",
     "timeouts",
@@ -84,11 +91,17 @@ COUNTERS = (
     "late_answers",
     "line_failures",
     "meters_silent",
+    "meters_counter_missing",
+    "meters_unconfirmed",
     "messages_resent",
     "bytes_sent",
     "disk_failures",
+    "oldest_held_s",
     "clock_steps",
 )
+#: Those of them that say how it is now. Rows on their way are `held` for less than a second, so that a status
+#: may see a poll's rows as held every time; `oldest_held_s` tells them from rows that wait.
+GAUGES = frozenset({"meters_silent", "meters_counter_missing", "meters_unconfirmed", "oldest_held_s"})
 
 
 def offline(*, gateway: str, epoch: str, software: str) -> Status:
@@ -109,6 +122,7 @@ def encode(status: Status) -> bytes:
             "clean_stop": status.clean_stop,
             "accounts": [asdict(account) for account in status.accounts],
             "counters": dict(status.counters),
+            "clock": status.clock,
         }
     )
 
@@ -120,18 +134,18 @@ def decode(body: bytes) -> Status:
         MalformedMessage: when it is not a status of schema 1.
     """
     parsed = parse_json(body)
-    if parsed.get("schema") != SCHEMA:
-        raise MalformedMessage("wrong_schema", f"status of schema {parsed.get('schema')!r}")
+    check_schema(parsed, SCHEMA, "status")
     try:
         return Status(
-            gateway=str(parsed["gateway"]),
-            epoch=str(parsed["epoch"]),
-            time_ms=int(parsed["time_ms"]),
-            online=bool(parsed["online"]),
-            software=str(parsed["software"]),
-            clean_stop=parsed["clean_stop"],
+            gateway=text(parsed["gateway"]),
+            epoch=text(parsed["epoch"]),
+            time_ms=whole(parsed["time_ms"]),
+            online=flag(parsed["online"]),
+            software=text(parsed["software"]),
+            clean_stop=None if parsed["clean_stop"] is None else flag(parsed["clean_stop"]),
             accounts=tuple(_parse_account(account) for account in parsed["accounts"]),
-            counters={str(name): int(count) for name, count in parsed["counters"].items()},
+            counters={name: whole(count) for name, count in parsed["counters"].items()},
+            clock=text(parsed.get("clock", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MalformedMessage("bad_envelope", f"status: {error}") from error
@@ -139,19 +153,37 @@ def decode(body: bytes) -> Status:
 
 def _parse_account(parsed: Mapping[str, Any]) -> EpochAccount:
     return EpochAccount(
-        epoch=str(parsed["epoch"]),
-        read=int(parsed["read"]),
-        stored=int(parsed["stored"]),
-        quarantined=int(parsed["quarantined"]),
-        held=int(parsed["held"]),
-        dropped=int(parsed["dropped"]),
-        read_is_known=bool(parsed["read_is_known"]),
+        epoch=text(parsed["epoch"]),
+        read=whole(parsed["read"]),
+        stored=whole(parsed["stored"]),
+        quarantined=whole(parsed["quarantined"]),
+        held=whole(parsed["held"]),
+        dropped=whole(parsed["dropped"]),
+        read_is_known=flag(parsed["read_is_known"]),
     )
 
 
 def encode_ingest(*, online: bool, time_ms: int) -> bytes:
     """Give the body of an ingest instance's own status (retained; its last will says offline)."""
     return orjson.dumps({"schema": SCHEMA, "online": online, "time_ms": time_ms})
+
+
+def encode_holding() -> bytes:
+    """Return the body of an ingest instance's own status while it takes nothing.
+
+    Offline to gateways of every version: they send a probe now and then. It carries no time, since the clock
+    is in doubt.
+    """
+    return orjson.dumps({"schema": SCHEMA, "online": False, "time_ms": 0, "state": HOLDING})
+
+
+def is_holding(body: bytes) -> bool:
+    """Return whether the ingest instance says that it is there and takes nothing.
+
+    Raises:
+        MalformedMessage: when it is not JSON.
+    """
+    return parse_json(body).get("state") == HOLDING
 
 
 def decode_ingest(body: bytes) -> bool:

@@ -1,27 +1,15 @@
-"""The command line of the simulators: `zonewise-sim COMMAND`."""
+"""The start of `zonewise-sim`: stop signals are noted first, then the command line is imported."""
 
-from metering.command_line import LazyCommands, run
-from simulators.errors import SimulatorError
-
-_HELP = """Simulate a park: meters on real wires, their faults, load, and a demo of it all.
-
-\b
-Examples:
-  zonewise-sim demo --for 60
-  zonewise-sim park --config simulators/parks/demo/sim.yaml
-"""
-
-cli = LazyCommands(
-    "zonewise-sim",
-    package="simulators.commands",
-    commands=("demo", "park", "fault", "load"),
-    help=_HELP,
-)
+from metering import stop_signals
 
 
 def main() -> None:
     """Run the command line."""
-    run(cli, failures=(SimulatorError,))
+    stop_signals.note()
+    # The import takes a good part of a second on a small machine.
+    from simulators import command_line  # noqa: PLC0415
+
+    command_line.main()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from metering import stop_signals
 from simulators.errors import DemoFailed
 from simulators.servers import die_with_parent
 
@@ -31,7 +32,7 @@ class Program:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=folder,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing else is done between fork and exec
+                preexec_fn=_before_exec,  # noqa: PLW1509 - nothing else is done between fork and exec
                 start_new_session=True,  # Ctrl-C is for the demo, which stops its programs in order
             )
 
@@ -76,6 +77,12 @@ class Program:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+
+def _before_exec() -> None:
+    die_with_parent()
+    # Until the program notes stop signals itself, which is its first act.
+    stop_signals.block()
 
 
 def nearby(path: Path) -> str:

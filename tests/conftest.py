@@ -17,6 +17,8 @@ from simulators.servers import Influx, Mosquitto, Server, maybe_program
 
 # No test asserts time, not even by a tool's default: continuous integration runs on small, busy machines.
 hypothesis.settings.register_profile("zonewise", deadline=None)
+# pytest --hypothesis-profile=thorough
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("zonewise")
 
 
@@ -59,6 +61,14 @@ def influxdb2(tmp_path_factory: pytest.TempPathFactory) -> StoreConfig:
     token_file = tmp_path_factory.mktemp("influxdb2") / "token"
     token_file.write_text(token, encoding="utf-8")
     return StoreConfig(flavour=Flavour.TWO, url=url, token_file=token_file, org=org)
+
+
+@pytest.fixture
+def influxdb1(shared_influx: Influx) -> Iterator[Store]:
+    """A store on the shared InfluxDB 1.x."""
+    store = open_store(StoreConfig(flavour=Flavour.ONE, url=shared_influx.url))
+    yield store
+    store.close()
 
 
 @pytest.fixture(params=["influxdb-1", "influxdb-2"])

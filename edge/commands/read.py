@@ -12,6 +12,8 @@ from edge.config import DeviceConfig, GatewayConfig, load_config
 from edge.profile import Status
 from metering.config import did_you_mean
 
+_WIDTH = 80
+
 
 @click.command("read")
 @click.argument("meter")
@@ -52,6 +54,9 @@ def _print(sheet: Sheet, device: DeviceConfig) -> None:
         click.echo(_row(shown).rstrip())
     serial = f", serial number {sheet.maybe_serial}" if sheet.maybe_serial else ""
     click.echo(f"\n{sheet.requests} requests, {sheet.took_s * 1000:,.0f} ms{serial}")
+    for text in sheet.not_given:
+        note = f"note: the meter does not give its {text}"
+        click.echo(click.wrap_text(note, width=_WIDTH, subsequent_indent="  "))
     if device.profile.status is Status.UNVERIFIED:
         click.echo("note: this model's table is unverified; compare with the meter's display")
     if sheet.maybe_mismatch is not None:

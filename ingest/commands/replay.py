@@ -11,23 +11,26 @@ from pathlib import Path
 
 import click
 
-from ingest.commands.options import config_option, park_option
+from ingest.clock_rules import latest_time_ms
+from ingest.clocks import SystemClocks, guarded_clock
+from ingest.commands.options import believe_clock_option, config_option, park_option
 from ingest.config import IngestConfig, load_config
 from ingest.journal_reader import JournalReader
 from ingest.judge import Judge
-from ingest.quarantine import Quarantine
+from ingest.quarantine import Quarantine, unresolved
 from ingest.registry import load_registry
 from ingest.replay import (
     Figures,
+    Now,
     in_order_of_receipt,
     registry_for_replay,
     replay_instance,
     replay_journal,
     replay_quarantine,
     replay_writer,
-    unresolved,
 )
 from ingest.store import Store, open_store
+from ingest.writer import ParkWriter
 from metering.park import Park
 from metering.park_file import load_parks
 
@@ -44,18 +47,22 @@ class _Site:
     parks: tuple[Park, ...]
     store: Store
     reader: JournalReader
+    now: Now
 
 
 @contextmanager
-def _site(config_path: Path, maybe_park: str | None) -> Iterator[_Site]:
+def _site(config_path: Path, maybe_park: str | None, *, believes_clock: bool) -> Iterator[_Site]:
     config = load_config(config_path)
     parks = load_parks(config.parks)
     if maybe_park is not None and maybe_park not in parks:
         raise click.BadParameter(f"no park {maybe_park!r}; there is {', '.join(parks)}", param_hint="--park")
+    reader = JournalReader(config.journal_folder)
+    now = guarded_clock(config, SystemClocks(), reader, is_believed=believes_clock)
+    now()
     store = open_store(config.store)
     try:
         chosen = tuple(parks.values()) if maybe_park is None else (parks[maybe_park],)
-        yield _Site(config, chosen, store, JournalReader(config.journal_folder))
+        yield _Site(config, chosen, store, reader, now)
     finally:
         store.close()
 
@@ -65,8 +72,14 @@ def _site(config_path: Path, maybe_park: str | None) -> Iterator[_Site]:
 @park_option
 @click.option("--from", "maybe_from", type=_DAY, metavar="DAY", help="First day of receipt, in UTC.")
 @click.option("--to", "maybe_to", type=_DAY, metavar="DAY", help="Last day of receipt, in UTC.")
+@believe_clock_option
 def journal_replay(
-    *, config_path: Path, maybe_park: str | None, maybe_from: datetime | None, maybe_to: datetime | None
+    *,
+    config_path: Path,
+    maybe_park: str | None,
+    maybe_from: datetime | None,
+    maybe_to: datetime | None,
+    believes_clock: bool,
 ) -> None:
     """Write to InfluxDB what the journal holds, judged anew.
 
@@ -80,7 +93,7 @@ def journal_replay(
       zonewise-ingest journal replay --park demo --from 2026-11-01
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     first, last = (None if one is None else one.date() for one in (maybe_from, maybe_to))
-    with _site(config_path, maybe_park) as site:
+    with _site(config_path, maybe_park, believes_clock=believes_clock) as site:
         for park in site.parks:
             figures = asyncio.run(_replay_park(site, park, first, last))
             click.echo(
@@ -95,8 +108,15 @@ async def _replay_park(site: _Site, park: Park, first: date | None, last: date |
     from_the_start = first is None and site.config.journal.keep_days is None
     registry = registry_for_replay(site.store, park, from_the_start=from_the_start)
     records = in_order_of_receipt(site.reader, park.id, first_day=first, last_day=last)
-    writer = replay_writer(site.store, park.id, site.config.instance)
-    return await replay_journal(records, Judge(park, registry), writer, progress=_Progress(park.id))
+    judge = Judge(park, registry)
+    return await replay_journal(
+        records, judge, _writer(site, park), progress=_Progress(park.id), now=site.now
+    )
+
+
+def _writer(site: _Site, park: Park) -> ParkWriter:
+    since_ms = latest_time_ms(site.reader.maybe_newest_ms(park.id), site.now())
+    return replay_writer(site.store, park.id, site.config.instance, now=site.now, since_ms=since_ms)
 
 
 class _Progress:
@@ -121,7 +141,10 @@ class _Progress:
 @config_option
 @park_option
 @click.option("--reason", "maybe_reason", help="What was set aside for this reason only.")
-def quarantine_replay(*, config_path: Path, maybe_park: str | None, maybe_reason: str | None) -> None:
+@believe_clock_option
+def quarantine_replay(
+    *, config_path: Path, maybe_park: str | None, maybe_reason: str | None, believes_clock: bool
+) -> None:
     """Judge what is in the quarantine again, and write what is good now.
 
     For after a correction: of a park description, of a database, or of
@@ -131,7 +154,7 @@ def quarantine_replay(*, config_path: Path, maybe_park: str | None, maybe_reason
     Example:
       zonewise-ingest quarantine replay --reason foreign_meter
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
-    with _site(config_path, maybe_park) as site:
+    with _site(config_path, maybe_park, believes_clock=believes_clock) as site:
         for park in site.parks:
             asyncio.run(_retry_park(site, park, maybe_reason))
 
@@ -146,8 +169,9 @@ async def _retry_park(site: _Site, park: Park, maybe_reason: str | None) -> None
             entries,
             site.reader,
             Judge(park, load_registry(site.store, park)),
-            replay_writer(site.store, park.id, site.config.instance),
+            _writer(site, park),
             quarantine,
+            now=site.now,
         )
     click.echo(f"{park.id}: {retried.rows} rows of {retried.entries} entries written")
     for reason, count in retried.left.most_common():

@@ -3,18 +3,22 @@
 import asyncio
 import logging
 import random
-import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from ingest.commands.options import config_option
+from ingest.clocks import SystemClocks, guarded_clock
+from ingest.commands.options import believe_clock_option, config_option
 from ingest.config import load_config
+from ingest.journal_reader import JournalReader
+from ingest.park_folder import ParkFolder, load_one_park
 from ingest.rollup.job import Rollup
-from ingest.rollup.service import ParkFolder, Service, load_park, log_cycle
+from ingest.rollup.service import Service, log_cycle
 from ingest.store import Store, open_store
+from metering import stop_signals
 from metering.connection import HttpAddress
 from metering.local_http import Address, serving
 from metering.park import Park
@@ -36,7 +40,10 @@ _LOGGER = logging.getLogger(__name__)
     metavar="HOST:PORT",
     help="Serve /healthz and /metrics there; port 0 takes a free one.",
 )
-def command(*, config_path: Path, park_id: str, once: bool, maybe_http: str | None) -> None:
+@believe_clock_option
+def command(
+    *, config_path: Path, park_id: str, once: bool, maybe_http: str | None, believes_clock: bool
+) -> None:
     """Derive quarter-hours per meter and per group of one park.
 
     Run one of these per park, beside `zonewise-ingest run`. It may be stopped and started at any time: what
@@ -48,14 +55,16 @@ def command(*, config_path: Path, park_id: str, once: bool, maybe_http: str | No
       zonewise-ingest rollup --config ingest.yaml --park demo --once
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     config = load_config(config_path)
-    park = load_park(config.parks, park_id)
+    park = load_one_park(config.parks, park_id)
     maybe_address = None if maybe_http is None else _address(maybe_http)
+    reader = JournalReader(config.journal_folder)  # there where `run` is on the same machine
+    now_ms = guarded_clock(config, SystemClocks(), reader, is_believed=believes_clock)
     store = open_store(config.store)
     try:
         if once:
-            _run_once(store, park)
+            _run_once(store, park, now_ms)
         else:
-            asyncio.run(_serve(store, park, ParkFolder(config.parks, park_id), maybe_address))
+            asyncio.run(_serve(store, park, ParkFolder(config.parks, park_id), now_ms, maybe_address))
     finally:
         store.close()
 
@@ -67,17 +76,19 @@ def _address(written: str) -> Address:
         raise click.UsageError(f"--http: {written!r} is not host:port") from error
 
 
-def _run_once(store: Store, park: Park) -> None:
+def _run_once(store: Store, park: Park, now_ms: Callable[[], int]) -> None:
+    stop_signals.restore()
     started_s = time.perf_counter()
-    cycle = Rollup(store, park).cycle(_now_ms(), is_patient=False)
+    cycle = Rollup(store, park).cycle(now_ms(), is_patient=False)
     log_cycle(park.id, cycle, time.perf_counter() - started_s)
 
 
-async def _serve(store: Store, park: Park, folder: ParkFolder, maybe_address: Address | None) -> None:
+async def _serve(
+    store: Store, park: Park, folder: ParkFolder, now_ms: Callable[[], int], maybe_address: Address | None
+) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    service = Service(store, park, folder, clock_ms=_now_ms, dice=random.random)
+    stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
+    service = Service(store, park, folder, clock_ms=now_ms, dice=random.random)
     _LOGGER.info("park %s: rollup runs", park.id)
     if maybe_address is None:
         await service.run(stop)
@@ -86,7 +97,3 @@ async def _serve(store: Store, park: Park, folder: ParkFolder, maybe_address: Ad
             _LOGGER.info("local pages on http://%s", address)
             await service.run(stop)
     _LOGGER.info("park %s: rollup ends", park.id)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from ingest.commands.options import config_option
+from ingest.clocks import SystemClocks
+from ingest.commands.options import believe_clock_option, config_option
 from ingest.config import load_config
 from ingest.service import serve
 from metering.park_file import load_parks
@@ -13,7 +14,8 @@ from metering.park_file import load_parks
 
 @click.command()
 @config_option
-def command(*, config_path: Path) -> None:
+@believe_clock_option
+def command(*, config_path: Path, believes_clock: bool) -> None:
     """Bring what the gateways send into journal and InfluxDB.
 
     Runs until SIGTERM or Ctrl-C, then finishes what it has taken. The
@@ -24,4 +26,4 @@ def command(*, config_path: Path) -> None:
       zonewise-ingest run --config ingest.yaml
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     config = load_config(config_path)
-    asyncio.run(serve(config, load_parks(config.parks)))
+    asyncio.run(serve(config, load_parks(config.parks), clocks=SystemClocks(), believes_clock=believes_clock))

@@ -1,5 +1,6 @@
 """`zonewise-ingest secrets`: passwords and tokens for a new installation."""
 
+import grp
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _SINGLE: Mapping[str, Callable[[], str]] = {
     "grafana-admin-password": secret_files.new_secret,
 }
 _PASSWORDS = "mosquitto-passwords"
+_INGEST_PASSWORDS = "mosquitto-passwords-ingest"
 _ACL = "mosquitto-acl"
 
 
@@ -49,7 +51,13 @@ class _Folder:
     show_default=True,
     help="Mode of the files; wider where containers with other users mount the folder.",
 )
-def command(*, folder: Path, parks: Path, mode: str) -> None:
+@click.option(
+    "--broker-group",
+    "maybe_group",
+    metavar="GROUP",
+    help="Group of the user that Mosquitto runs as (Debian: mosquitto); may read its three files, no others.",
+)
+def command(*, folder: Path, parks: Path, mode: str, maybe_group: str | None) -> None:
     """Fill DIR with passwords and tokens; nothing is ever overwritten.
 
     \b
@@ -58,27 +66,54 @@ def command(*, folder: Path, parks: Path, mode: str) -> None:
       grafana-admin-password
       mqtt-USER            password of each user of the broker:
                            `ingest`, and PARK.GATEWAY for each gateway
-      mosquitto-passwords  the same, hashed, for Mosquitto's password_file
+      mosquitto-passwords  the same, hashed: password_file of the listener
+                           for gateways
+      mosquitto-passwords-ingest
+                           ingest's alone: that of the listener for ingest
       mosquitto-acl        for its acl_file: each gateway its own topics
     Run again after a gateway was added: it gets its user, the others stay.
 
     \b
     Example:
-      zonewise-ingest secrets /etc/zonewise/secrets --parks parks
+      zonewise-ingest secrets /etc/zonewise/secrets --parks parks \\
+        --broker-group mosquitto
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
+    maybe_group_id = None if maybe_group is None else _group_id(maybe_group)
     rules = broker_files.rules(load_parks(parks).values())
     target = _Folder(folder, int(mode, 8))
     for name, draw in _SINGLE.items():
         target.make(name, draw())
     for user in rules:
         target.make(f"mqtt-{user}", secret_files.new_secret())
-    _complete_passwords(target, tuple(rules))
+    _complete_passwords(target, _PASSWORDS, tuple(rules))
+    _complete_passwords(target, _INGEST_PASSWORDS, (broker_files.INGEST_USER,))
     _complete_acl(target, rules)
+    if maybe_group_id is not None:
+        _share(target, maybe_group_id)
 
 
-def _complete_passwords(target: _Folder, users: tuple[str, ...]) -> None:
-    """Add the users that the password file lacks; the entries that it has stay as they are."""
-    path = target.path / _PASSWORDS
+def _group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise click.BadParameter(
+            f"no group {name!r} on this machine: install Mosquitto first", param_hint="--broker-group"
+        ) from error
+
+
+def _share(target: _Folder, group: int) -> None:
+    try:
+        for name in (_PASSWORDS, _INGEST_PASSWORDS, _ACL):
+            secret_files.share(target.path / name, group)
+    except OSError as error:
+        raise click.ClickException(
+            f"{error.filename} cannot be given to the group: {error.strerror}"
+        ) from error
+
+
+def _complete_passwords(target: _Folder, name: str, users: tuple[str, ...]) -> None:
+    """Add the users that a password file lacks; the entries that it has stay as they are."""
+    path = target.path / name
     present = broker_files.users_in(path.read_text(encoding="utf-8")) if path.exists() else {}
     added = {
         user: broker_files.hashed(
@@ -91,7 +126,7 @@ def _complete_passwords(target: _Folder, users: tuple[str, ...]) -> None:
     if added:
         text = broker_files.password_file({**present, **added})
         secret_files.replace(path, text, mode=target.mode)
-    click.echo(f"{_PASSWORDS}: {len(present)} users kept, {len(added)} added")
+    click.echo(f"{name}: {len(present)} users kept, {len(added)} added")
 
 
 def _complete_acl(target: _Folder, rules: Mapping[str, Sequence[str]]) -> None:

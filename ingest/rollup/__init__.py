@@ -4,6 +4,8 @@
 |---|---|
 | `spans` | spans of slots (pure) |
 | `facts` | what the births say of a park's meters |
+| `caps` | how fast each counter can rise, and its course under that cap |
+| `notices` | tells of rises above the cap and of exchanged devices |
 | `raw` | reads raw readings and late notices |
 | `derived` | reads what was published |
 | `replacement` | puts new points in the place of old ones, and keeps the old ones |

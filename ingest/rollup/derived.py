@@ -1,21 +1,17 @@
-"""Reads what was published: slots of meters and groups, and how far they go."""
+"""Reads what was published: slots of meters and groups."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ingest.intervals import SlotValue
 from ingest.line import Field
 from ingest.rollup.spans import Span
 from ingest.store import Series, Store
 from metering.series import (
-    GROUP_15M,
     HISTORY_SUFFIX,
     METER_15M,
     PARK_EDITION,
     SLOT_MS,
     IntervalQuality,
-    Level,
     quality_field,
     rollup_database,
 )
@@ -28,21 +24,6 @@ Points = Mapping[int, Mapping[str, Field]]
 _QUALITY_SUFFIX = quality_field("")
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """How far a meter's slots go, as the store tells it.
-
-    Attributes:
-        last_ms: Start of the last slot, with or without a value.
-        whole_ms: Start of the last slot up to which all its counters have values; `None` = never.
-        partly_ms: Start of the last slot in which one of them has a value; `None` = never.
-    """
-
-    last_ms: int
-    whole_ms: int | None
-    partly_ms: int | None
-
-
 class DerivedDatabase:
     """A park's derived series; every method raises `StoreError` when the store cannot say."""
 
@@ -50,44 +31,9 @@ class DerivedDatabase:
         self._store = store
         self._database = rollup_database(park)
 
-    def published(self) -> dict[str, Published]:
-        """Give how far each meter's slots go."""
-        names = self._field_names(METER_15M)
-        quantities = [name.removesuffix(_QUALITY_SUFFIX) for name in names if name.endswith(_QUALITY_SUFFIX)]
-        if not quantities:
-            return {}
-        last = self._last_times([quality_field(quantity) for quantity in quantities])
-        valued = self._last_times(quantities)
-        return {
-            meter: Published(
-                max(times),
-                min(valued[meter]) if len(valued[meter]) == len(times) else None,
-                max(valued[meter], default=None),
-            )
-            for meter, times in last.items()
-        }
-
-    def _field_names(self, measurement: str) -> list[str]:
-        found = self._store.query(self._database, f'SHOW FIELD KEYS FROM "{measurement}"')
-        return [row[0] for series in found for row in series.rows]
-
-    def _last_times(self, fields: Iterable[str]) -> dict[str, list[int]]:
-        """Give, per meter, the time of the last value of each field that it has."""
-        queries = [f'SELECT last("{field}") FROM "{METER_15M}" GROUP BY "meter"' for field in fields]
-        found: dict[str, list[int]] = defaultdict(list)
-        for series in self._store.query(self._database, "; ".join(queries)):
-            found[series.tags["meter"]].append(series.rows[0][0])
-        return found
-
     def maybe_first_ms(self) -> int | None:
         """Give the start of the first slot of any meter."""
         found = self._store.query(self._database, f'SELECT * FROM "{METER_15M}" ORDER BY time ASC LIMIT 1')
-        return found[0].rows[0][0] if found else None
-
-    def maybe_last_group_ms(self) -> int | None:
-        """Give the start of the last slot of the park as a whole."""
-        query = f'SELECT * FROM "{GROUP_15M}" WHERE "level" = \'{Level.PARK}\' ORDER BY time DESC LIMIT 1'
-        found = self._store.query(self._database, query)
         return found[0].rows[0][0] if found else None
 
     def maybe_edition(self) -> str | None:

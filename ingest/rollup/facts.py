@@ -1,14 +1,15 @@
 """What the births say of a park's meters, as far as counting goes.
 
 The newest announcement by the gateway that may deliver a meter holds for all of its readings; what other
-gateways say counts only while that one has said nothing. A change of profile or serial within the readings
-(an exchanged device) is a later concern and would part the reads before they are unwrapped.
+gateways say counts only while that one has said nothing. Where those that might deliver it at the time name
+another serial number, profile or transformer than before, the device was exchanged: a *joint*, over which
+reads are never subtracted. A serial number that could not be read says nothing.
 """
 
 import logging
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +17,8 @@ import orjson
 
 from ingest.counters import SHORTEST_RETURN_MS, CounterRules
 from ingest.store import Store
-from metering.birth import CounterFacts, parse_facts
-from metering.park import Park
+from metering.birth import CounterFacts, MeterFacts, parse_facts
+from metering.park import Park, ParkMeter
 from metering.series import METERS, raw_database
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,6 +29,19 @@ _UNKNOWN_POLL_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """Another device at a measuring point.
+
+    Attributes:
+        at_ms: Since when, UTC; a read at this time is its own.
+        change: What is another than before, for a person.
+    """
+
+    at_ms: int
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counting:
     """How a meter counts.
 
@@ -35,11 +49,17 @@ class Counting:
         poll_ms: Time between two reads.
         counters: Rules per counter that its model has.
         gateway: Who announced it first; `None` = nobody.
+        joints: Exchanges of its device, in the order of time.
+        ct_primary_a: Rated primary current of its transformers, A; `None` = it has none.
+        vt_primary_v: Rated primary voltage of its transformers, V; `None` = it has none.
     """
 
     poll_ms: int = _UNKNOWN_POLL_MS
     counters: Mapping[str, CounterRules] = field(default_factory=dict)
     gateway: str | None = None
+    joints: tuple[Joint, ...] = ()
+    ct_primary_a: float | None = None
+    vt_primary_v: float | None = None
 
     @property
     def grace_ms(self) -> int:
@@ -71,6 +91,8 @@ class _Told:
     gateway: str
     is_first: bool
     counting: Counting
+    identity: Mapping[str, str]
+    since_ms: int
 
 
 def read_facts(store: Store, park: Park) -> dict[str, Counting]:
@@ -101,17 +123,70 @@ def _decisive(told: Sequence[_Told], park: Park, meter: str) -> Counting:
     # The last of several that held it, if it has said anything.
     ranks = {gateway: rank for rank, gateway in enumerate(related or (maybe_owner,))}
     newest = max(told, key=lambda one: (ranks.get(one.gateway, -1), one.time_ms))
-    return replace(newest.counting, gateway=maybe_owner)
+    joints = tuple(_joints(_entitled(told, maybe_meter, maybe_owner)))
+    return replace(newest.counting, gateway=maybe_owner, joints=joints)
+
+
+def _entitled(
+    told: Sequence[_Told], maybe_meter: ParkMeter | None, maybe_owner: str | None
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield what the gateways that might deliver the meter said of its device, and from when on it counts."""
+    if maybe_meter is None or not maybe_meter.gateway.spans:
+        for one in _in_order(one for one in told if maybe_owner in {one.gateway, None}):
+            yield one.since_ms, one.identity
+        return
+    for span in maybe_meter.gateway.spans:
+        its = [one for one in _in_order(told) if one.gateway == span.value and one.since_ms < span.to_ms]
+        before = [one.identity for one in its if one.since_ms <= span.from_ms]
+        if before:  # what it found earlier it may have found at another device
+            yield span.from_ms, dict(ChainMap(*map(dict, reversed(before))))
+        yield from ((one.since_ms, one.identity) for one in its if one.since_ms > span.from_ms)
+
+
+def _in_order(told: Iterable[_Told]) -> list[_Told]:
+    return sorted(told, key=lambda one: (one.since_ms, one.time_ms))
+
+
+def _joints(said: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[Joint]:
+    known: dict[str, str] = {}
+    for at_ms, identity in said:
+        changes = [
+            f"{name} {known[name]} -> {value}"
+            for name, value in identity.items()
+            if known.get(name, value) != value
+        ]
+        if changes:
+            yield Joint(at_ms, ", ".join(changes))
+        known.update(identity)
 
 
 def _told(gateway: str, point: Mapping[str, Any]) -> _Told:
-    return _Told(point["time"], gateway, bool(point.get("first")), _counting(point))
-
-
-def _counting(point: Mapping[str, object]) -> Counting:
     facts = parse_facts({**point, "counters": orjson.loads(str(point["counters"]))})
+    since_ms = point["time"] if facts.since_ms is None else min(facts.since_ms, point["time"])
+    return _Told(
+        point["time"], gateway, bool(point.get("first")), _counting(facts), _identity(facts), since_ms
+    )
+
+
+def _identity(facts: MeterFacts) -> dict[str, str]:
+    """Return what names a device and its transformers; what is not known has no key."""
+    named = {
+        "serial number": facts.serial,
+        "profile": facts.profile,
+        "current transformer (A)": facts.ct_primary_a,
+        "voltage transformer (V)": facts.vt_primary_v,
+    }
+    return {name: str(value) for name, value in named.items() if value is not None}
+
+
+def _counting(facts: MeterFacts) -> Counting:
     poll_ms = max(1, round(facts.poll_s * 1000))
-    return Counting(poll_ms, {name: _rules(one, poll_ms) for name, one in facts.counters.items()})
+    return Counting(
+        poll_ms,
+        {name: _rules(one, poll_ms) for name, one in facts.counters.items()},
+        ct_primary_a=facts.ct_primary_a,
+        vt_primary_v=facts.vt_primary_v,
+    )
 
 
 def _rules(one: CounterFacts, poll_ms: int) -> CounterRules:

@@ -1,7 +1,8 @@
 """Groups' slots from meters' slots, and who belongs where.
 
 What is computed is a function of `meter_15m`, the park description and, for members without slots, such as
-thermometers, the raw readings; so a span may be computed again at any time.
+thermometers, the raw readings; so a span may be computed again at any time. A group's slot waits for those of
+its meters that have slots but not this one yet; once it has waited long enough, they count as missing.
 """
 
 from bisect import bisect_right
@@ -15,13 +16,14 @@ from ingest.rollup.raw import RawDatabase
 from ingest.rollup.replacement import Counts, Replacement, write_lines
 from ingest.rollup.spans import Span
 from ingest.store import Store
-from ingest.zones import GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
+from ingest.zones import NO_SLOT, GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
+from metering.dated import END_MS
 from metering.park import Park
 from metering.quantities import Medium
 from metering.series import (
     GROUP_15M,
     MEMBER,
-    Level,
+    SLOT_MS,
     coverage_field,
     quality_field,
     rollup_database,
@@ -46,6 +48,25 @@ class Regrouping:
     replaces_members: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How far the meters of a park are.
+
+    Attributes:
+        next_ms: Start of each meter's first slot that is not published.
+        settled_ms: From here on each meter's slots were not settled.
+        waited_ms: Before this boundary no group waits for a meter.
+    """
+
+    next_ms: Mapping[str, int]
+    settled_ms: Mapping[str, int]
+    waited_ms: int
+
+    def absent(self, slot_ms: int) -> Iterator[str]:
+        """Yield the meters whose slot is still to come."""
+        return (meter for meter, next_ms in self.next_ms.items() if next_ms <= slot_ms)
+
+
 class GroupStage:
     """Derives a park's groups and members by one edition of its description."""
 
@@ -55,7 +76,8 @@ class GroupStage:
         park: Park,
         announced_by: Mapping[str, str | None],
         *,
-        without_slots: Mapping[str, Medium],
+        media: Mapping[str, Medium],
+        readiness: Readiness,
         go_on: Callable[[], None],
     ) -> None:
         """Begin.
@@ -64,7 +86,8 @@ class GroupStage:
             store: Where both databases are.
             park: The edition of the description to go by.
             announced_by: The gateway that announced each meter first.
-            without_slots: Meters that count nothing, or not yet: members all the same.
+            media: Of all meters; one that counts nothing, or not yet, is a member all the same.
+            readiness: How far they are.
             go_on: Called before each chunk; may raise to end the work there.
         """
         self._store = store
@@ -72,7 +95,8 @@ class GroupStage:
         self._park = park
         self._derived = DerivedDatabase(store, park.id)
         self._raw = RawDatabase(store, park)
-        self._without_slots = without_slots
+        self._media = media
+        self._readiness = readiness
         self._sums = SumsOverTime(park)
         self._members = MemberLines(park, announced_by)
         self._changes_ms = park.relation_changes_ms()
@@ -97,20 +121,44 @@ class GroupStage:
         if what.replaces_members:
             tags = {"park": self._park.id}
             self._store.delete(database, MEMBER, tags=tags, start_ms=chunk.start_ms, stop_ms=chunk.stop_ms)
-        present = self._raw.present(self._without_slots, chunk)
+        present = self._raw.present(self._without_slots(slots), chunk)
         write_lines(self._store, database, self._member_lines(slots, present))
         before = self._derived.points(GROUP_15M, chunk, keys=_KEYS)
         after: dict[Tags, dict[int, dict[str, Field]]] = {}
+        settled_ms: dict[Tags, int] = {}
         for slot_ms, meters in slots.items():
-            for group in self._sums.at(slot_ms):
-                fields = _fields(group, meters)
-                if fields:
-                    after.setdefault(_tags(group), {})[slot_ms] = fields
+            for group, fields in self._groups(slot_ms, meters):
+                after.setdefault(_tags(group), {})[slot_ms] = fields
+                settled_ms[_tags(group)] = min(settled_ms.get(_tags(group), END_MS), self._settled_ms(group))
         changes = Replacement(GROUP_15M, self._park.id)
-        # The park's own figures last: a slot of theirs says that all others of that time are there.
-        for tags_of_one in sorted(before.keys() | after.keys(), key=_park_last):
-            changes.add(tags_of_one, before.get(tags_of_one, {}), after.get(tags_of_one, {}))
+        for tags_of_one in sorted(before.keys() | after.keys()):
+            changes.add(
+                tags_of_one,
+                before.get(tags_of_one, {}),
+                after.get(tags_of_one, {}),
+                settled_ms=settled_ms.get(tags_of_one, END_MS),
+            )
         return changes.make(self._store, reason=what.reason, now_ms=now_ms)
+
+    def _groups(self, slot_ms: int, meters: MeterSlots) -> Iterator[tuple[GroupSums, dict[str, Field]]]:
+        """Yield the groups that have a slot and wait for none of their meters, with its fields."""
+        absent = {meter for meter in self._readiness.absent(slot_ms) if meter not in meters}
+        is_waiting = slot_ms + SLOT_MS > self._readiness.waited_ms
+        known = {**meters, **dict.fromkeys(absent, NO_SLOT)} if absent else meters
+        for group in self._sums.at(slot_ms):
+            if not (is_waiting and absent and absent & _meters_of(group)):
+                fields = _fields(group, known)
+                if fields:
+                    yield group, fields
+
+    def _settled_ms(self, group: GroupSums) -> int:
+        settled_ms = self._readiness.settled_ms
+        return min((settled_ms.get(meter, END_MS) for meter in _meters_of(group)), default=END_MS)
+
+    def _without_slots(self, slots: Mapping[int, MeterSlots]) -> Mapping[str, Medium]:
+        """Give the meters that do not have all of these slots."""
+        with_all = set.intersection(*(set(meters) for meters in slots.values()))
+        return {meter: medium for meter, medium in self._media.items() if meter not in with_all}
 
     def _member_lines(
         self, slots: Mapping[int, MeterSlots], present: Mapping[int, set[str]]
@@ -121,8 +169,8 @@ class GroupStage:
                 yield from self._members.lines(meter, slot_ms, stretch=stretch)
 
 
-def _park_last(tags: Tags) -> tuple[bool, Tags]:
-    return dict(tags)["level"] == Level.PARK, tags
+def _meters_of(group: GroupSums) -> set[str]:
+    return {part.meter for one in group.sums for part in one.parts}
 
 
 def _tags(group: GroupSums) -> Tags:

@@ -1,17 +1,15 @@
 """What is due in a park's rollup, and in which order.
 
-One cycle: late rows, then slots that have ended, then the groups over both, earliest first. The newest slot
-of the park as a whole is written last, so it tells a later process up to where everything was dealt with:
+One cycle: late rows, then slots that have ended, then the groups over both. Late rows are dealt with as far
+as slots are published; later slots are computed from all rows, late or not, when their turn comes. How far it
+all is stands in the derived database (`ingest.rollup.progress`), and nothing is kept outside the store.
 
-- slots that ended after it are due;
-- late rows noticed since ten minutes before its end are dealt with again, which changes nothing where they
-  were dealt with before.
-
-Nothing else is remembered, and nothing is kept outside the store.
+Groups: a group's slot is derived once the slots of its meters are published, at the latest `GROUP_GRACE_MS`
+after its end: then what is not there counts as missing. It is derived again when it comes.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from ingest.counters import HOLD_MS
 from ingest.intervals import ceil_slot, floor_slot
@@ -19,20 +17,25 @@ from ingest.line import encode_point
 from ingest.park_edition import fingerprint, maybe_changed_from
 from ingest.rollup.derived import DerivedDatabase
 from ingest.rollup.facts import UNKNOWN, read_facts
-from ingest.rollup.groups import GroupStage, Regrouping
+from ingest.rollup.groups import GroupStage, Readiness, Regrouping
 from ingest.rollup.late import LateBook
 from ingest.rollup.meters import MeterStage, Work
+from ingest.rollup.notices import NoticeBoard
+from ingest.rollup.progress import ParkProgress, ProgressBook
 from ingest.rollup.raw import Edge, RawDatabase
 from ingest.rollup.replacement import Counts
 from ingest.rollup.spans import Span, maybe_span, merged
 from ingest.store import Store
+from metering.dated import BEGINNING_MS
 from metering.park import Park
 from metering.quantities import Medium
-from metering.series import PARK_EDITION, SLOT_MS, rollup_database
+from metering.series import GROUP_GRACE_MS, PARK_EDITION, SLOT_MS, rollup_database
 
 #: By then the read that bounds a slot is there, unless it is polled less often than every 10 s; not to look
 #: before spares reading everything twice.
 _BOUNDING_READ_MS = 12_000
+#: A meter whose rows were left out is named for so long.
+_LEFT_OUT_FOR_MS = 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,19 @@ class Rollup:
         self.park = park
         self._raw = RawDatabase(store, park)
         self._derived = DerivedDatabase(store, park.id)
-        self._meters = MeterStage(store, park, go_on=go_on)
+        self._meters = MeterStage(store, park, owe=self._owe, go_on=go_on)
+        self._book = ProgressBook(store, park.id)
+        self.board = NoticeBoard(store, park.id)
         self._late: LateBook | None = None
         self._looked_at_ms = 0
-        self._first_ms: Mapping[str, int] = {}
-        self._grouped_ms: int | None = None
+        #: When rows of an unsynchronised clock were last found, by meter.
+        self._left_out_ms: Mapping[str, int] = {}
+        #: Time of the first read of each counter, by meter.
+        self._first_ms: Mapping[str, Mapping[str, int]] = {}
+        self._first_slot_ms: int | None = None
+        self._kept = ParkProgress()
+        #: Meters' slots from here on were not settled when the groups were last derived.
+        self._settled_ms: Mapping[str, int] = {}
         #: From when on groups must be derived by another edition of the park.
         self._edited_from_ms: int | None = None
 
@@ -100,72 +111,137 @@ class Rollup:
         due = late.due(now_ms=now_ms, is_patient=is_patient)
         ended_ms = floor_slot(now_ms)
         if due or ended_ms > self._looked_at_ms or self._edited_from_ms is not None:
-            self._look_around(ended_ms)
-        counts = self._meters.roll(self._late_works(due, ended_ms), reason="late", now_ms=now_ms)
+            self._look_around(now_ms, due)
+        counts = self._meters.roll(self._late_works(due), reason="late", now_ms=now_ms)
+        self._meters.rolled = merged([*self._meters.rolled, *self._member_spans(due, ended_ms)])
         wait_ms = _BOUNDING_READ_MS if is_patient else 0
         ended = self._ended_works(floor_slot(now_ms - wait_ms))
         counts += self._meters.roll(ended, reason="continued", now_ms=now_ms)
         groups = self._derive_groups("late" if due else "continued", now_ms)
         late.done(due)
+        if due or groups.written:
+            self._keep(replace(self._kept, owed=(), noticed_ms=late.settled_ms))
+        self.board.tell(self._meters.notices, now_ms)
+        self._meters.notices = []
         return Cycle(counts, groups)
 
     def _begin(self, now_ms: int) -> LateBook:
         """Find out where a former process stopped."""
-        self._look_around(floor_slot(now_ms))
-        self._meters.recall()
-        self._grouped_ms = self._derived.maybe_last_group_ms()
-        if self._grouped_ms is not None and self._derived.maybe_edition() != fingerprint(self.park):
-            self._edited_from_ms = self._derived.maybe_first_ms()
-        stopped_ms = now_ms if self._grouped_ms is None else self._grouped_ms + SLOT_MS
-        self._late = LateBook(since_ms=min(now_ms, stopped_ms))
+        self._look_around(now_ms)
+        self._meters.progress, self._kept = self._book.read()
+        self._meters.rolled = list(self._kept.owed)
+        self._settled_ms = {meter: one.resume_ms for meter, one in self._meters.progress.items()}
+        maybe_edition = self._derived.maybe_edition()
+        if maybe_edition is not None and maybe_edition != fingerprint(self.park):
+            self._edited_from_ms = BEGINNING_MS
+        if self._kept.noticed_ms is None:  # nothing was derived yet: all readings will be, whenever they came
+            self._keep(replace(self._kept, noticed_ms=now_ms))
+        self._late = LateBook(since_ms=min(now_ms, self._kept.noticed_ms or now_ms))
         return self._late
 
-    def _look_around(self, ended_ms: int) -> None:
+    def _keep(self, progress: ParkProgress) -> None:
+        self._book.write_park(progress)
+        self._kept = progress
+
+    def _owe(self) -> None:
+        """Write down what the groups will not be derived from, before it is changed."""
+        if self._kept.grouped_ms is None:
+            return
+        grouped_ms = self._kept.grouped_ms
+        spans = (maybe_span(one.start_ms, min(one.stop_ms, grouped_ms)) for one in self._meters.rolled)
+        owed = tuple(span for span in spans if span is not None)
+        if owed != self._kept.owed:
+            self._keep(replace(self._kept, owed=owed))
+
+    def _look_around(self, now_ms: int, due: Mapping[str, tuple[int, int]] | None = None) -> None:
         """Read again which meters there are, and what is known of them."""
         self._meters.catalogue = self._raw.catalogue()
         self._meters.facts = read_facts(self._store, self.park)
-        is_new = self._meters.catalogue.meters.keys() - self._meters.progress.keys()
-        self._first_ms = self._raw.first_reads(self._meters.catalogue) if is_new else {}
-        self._looked_at_ms = ended_ms
+        is_new = bool(self._meters.catalogue.meters.keys() - self._meters.progress.keys())
+        if is_new or due or self._late is None:
+            self._first_ms = self._raw.first_reads(self._meters.catalogue)
+            for meter, counters in self._first_ms.items():
+                self._meters.known[meter] |= counters.keys()
+        self._first_slot_ms = self._derived.maybe_first_ms()
+        self._look_for_lost_time(due or {}, now_ms)
+        self._looked_at_ms = floor_slot(now_ms)
 
-    def _late_works(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> list[Work]:
-        """Plan the slots that late rows touch: from the read before them to the one after."""
-        by_medium: dict[Medium, list[str]] = {}
+    def _look_for_lost_time(self, due: Mapping[str, tuple[int, int]], now_ms: int) -> None:
+        """Note the meters whose rows are left out, as their gateway's clock is not synchronised."""
+        found = self._raw.without_time(since_ms=now_ms - SLOT_MS, spans_ms=due)
+        seen_ms = {**self._left_out_ms, **dict.fromkeys(found, now_ms)}
+        self._left_out_ms = {
+            meter: at_ms for meter, at_ms in seen_ms.items() if now_ms - at_ms < _LEFT_OUT_FOR_MS
+        }
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Meters with rows in the last hour that are in no sum, for want of a synchronised clock."""
+        return tuple(sorted(self._left_out_ms))
+
+    def _late_works(self, due: Mapping[str, tuple[int, int]]) -> list[Work]:
+        """Plan the published slots that late rows touch."""
+        by_medium: dict[Medium, dict[str, tuple[int, int]]] = {}
         # One that has no slots yet is computed from its first read on, late or not.
         for meter in due.keys() & self._meters.progress.keys():
             maybe_medium = self._meters.catalogue.meters.get(meter)
             if maybe_medium is not None:
-                by_medium.setdefault(maybe_medium, []).append(meter)
+                by_medium.setdefault(maybe_medium, {})[meter] = due[meter]
         works = []
-        for medium, meters in by_medium.items():
-            around = self._raw.row_times(
-                medium,
-                self._meters.catalogue.counters[medium],
-                [Edge(meter, "", due[meter][i], is_before=i == 0) for meter in meters for i in (0, 1)],
-            )
-            for meter in meters:
-                return_ms = self._meters.facts.get(meter, UNKNOWN).return_ms
-                times_ms = (*due[meter], *around.get(meter, ()))
-                maybe_touched = maybe_span(
-                    floor_slot(min(times_ms) - return_ms),
-                    min(ceil_slot(max(times_ms) + max(HOLD_MS, return_ms)), ended_ms),
-                )
+        for medium, some in by_medium.items():
+            for meter, (from_ms, to_ms) in self._touched(medium, some).items():
+                stop_ms = min(ceil_slot(to_ms), self._meters.progress[meter].next_ms)
+                maybe_touched = maybe_span(floor_slot(from_ms), stop_ms)
                 if maybe_touched is not None:
-                    works.append(Work(meter, medium, maybe_touched))
+                    works.append(Work(meter, medium, maybe_touched, is_late=True))
         return works
+
+    def _member_spans(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> Iterator[Span]:
+        """Yield where late rows may make members of meters that have no slots."""
+        first_ms = ended_ms if self._first_slot_ms is None else self._first_slot_ms
+        for from_ms, to_ms in due.values():
+            maybe_one = maybe_span(floor_slot(max(from_ms, first_ms)), min(ceil_slot(to_ms + 1), ended_ms))
+            if maybe_one is not None:
+                yield maybe_one
+
+    def _touched(self, medium: Medium, due: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
+        """Give how far what came late bears on slots: to the next reads that it cannot change.
+
+        A read is judged by those within the return time, and each of these by others; the reads of the
+        counter that are further away are as they were, and so are the slots beyond them.
+        """
+        counters = self._meters.catalogue.counters[medium]
+        within = self._raw.counters_within(medium, counters, due)
+        edges = []
+        reach: dict[str, tuple[int, int]] = {}
+        for meter, (from_ms, to_ms) in due.items():
+            return_ms = self._meters.facts.get(meter, UNKNOWN).return_ms
+            reach[meter] = (from_ms - 2 * return_ms, to_ms + HOLD_MS + 2 * return_ms)
+            for quantity in ("", *within.get(meter, ())):
+                edges += [
+                    Edge(meter, quantity, reach[meter][0], is_before=True),
+                    Edge(meter, quantity, reach[meter][1], is_before=False),
+                ]
+        around = self._raw.row_times(medium, counters, edges)
+        return {
+            meter: (
+                min((from_ms, *around.get(meter, ()))),
+                max((to_ms, *around.get(meter, ()))) + self._meters.facts.get(meter, UNKNOWN).return_ms,
+            )
+            for meter, (from_ms, to_ms) in reach.items()
+        }
 
     def _ended_works(self, ended_ms: int) -> list[Work]:
         """Plan the slots that have ended and are not published, and those before that may still change."""
-        meters = self._meters.catalogue.meters
         works = []
-        for meter, medium in meters.items():
+        for meter, medium in self._meters.catalogue.meters.items():
             maybe_progress = self._meters.progress.get(meter)
             if maybe_progress is not None:
                 if maybe_progress.next_ms >= ended_ms:
                     continue
                 start_ms, idle_start_ms = maybe_progress.resume_ms, maybe_progress.next_ms
             elif meter in self._first_ms:
-                start_ms = idle_start_ms = ceil_slot(self._first_ms[meter])
+                start_ms = idle_start_ms = ceil_slot(min(self._first_ms[meter].values()))
             else:
                 continue
             maybe_due = maybe_span(start_ms, ended_ms)
@@ -174,44 +250,58 @@ class Rollup:
         return works
 
     def _derive_groups(self, reason: str, now_ms: int) -> Counts:
-        """Derive the groups of what has changed, up to where all meters are published."""
-        ready_ms = self._meters.ready_ms()
-        due = [maybe_span(span.start_ms, min(span.stop_ms, ready_ms)) for span in self._meters.rolled]
-        due.append(maybe_span(self._ungrouped_ms(ready_ms), ready_ms))
-        maybe_edited = self._maybe_edited_span(ready_ms)
-        due.append(maybe_edited)
-        what = Regrouping(
-            merged(span for span in due if span is not None),
-            "park edited" if maybe_edited else reason,
-            replaces_members=maybe_edited is not None,
-        )
-        counts = self._group_stage().derive(what, now_ms=now_ms)
-        if (what.spans and self._grouped_ms is None) or self._edited_from_ms is not None:
+        """Derive the groups of what has changed, and of the slots whose turn it is."""
+        ended_ms, waited_ms = floor_slot(now_ms), floor_slot(now_ms - GROUP_GRACE_MS)
+        ready_ms = min(ended_ms, max(waited_ms, self._published_ms(ended_ms)))
+        is_edited = self._edited_from_ms is not None
+        spans = merged(self._spans_to_group(ready_ms, ended_ms))
+        if spans and self._kept.grouped_ms is None and not is_edited:
+            self._note_edition(now_ms)  # first of all, so that an edit after a kill is noticed
+        what = Regrouping(spans, "park edited" if is_edited else reason, replaces_members=is_edited)
+        counts = self._group_stage(waited_ms).derive(what, now_ms=now_ms)
+        if is_edited:
             self._note_edition(now_ms)
-        if what.spans:
-            self._grouped_ms = max(self._grouped_ms or 0, what.spans[-1].stop_ms - SLOT_MS)
+        if spans:
+            grouped_ms = max(ready_ms, self._kept.grouped_ms or ready_ms)
+            self._keep(replace(self._kept, grouped_ms=grouped_ms, owed=()))
+        self._settled_ms = {meter: one.resume_ms for meter, one in self._meters.progress.items()}
         self._meters.rolled = []
         return counts
 
-    def _ungrouped_ms(self, ready_ms: int) -> int:
-        """Give the start of the first slot without groups; a first run may have broken off before any."""
-        if self._grouped_ms is not None:
-            return self._grouped_ms + SLOT_MS
-        maybe_first_ms = self._derived.maybe_first_ms()
-        return ready_ms if maybe_first_ms is None else maybe_first_ms
+    def _published_ms(self, ended_ms: int) -> int:
+        """Give the boundary up to which all meters of the park are published."""
+        waiting = self._waiting()
+        return min((waiting[meter] for meter in waiting.keys() & self.park.meters), default=ended_ms)
 
-    def _maybe_edited_span(self, ready_ms: int) -> Span | None:
-        maybe_first_ms = None if self._edited_from_ms is None else self._derived.maybe_first_ms()
-        if self._edited_from_ms is None or maybe_first_ms is None:
-            return None
-        return maybe_span(floor_slot(max(self._edited_from_ms, maybe_first_ms)), ready_ms)
+    def _waiting(self) -> Mapping[str, int]:
+        """Give the start of each meter's first slot that is not published; without readings it has none."""
+        there = self._meters.progress.keys() & self._meters.catalogue.meters
+        return {meter: self._meters.progress[meter].next_ms for meter in there}
 
-    def _group_stage(self) -> GroupStage:
+    def _spans_to_group(self, ready_ms: int, ended_ms: int) -> Iterator[Span]:
+        """Yield what has changed, what is ready, and what was edited."""
+        rolled = self._meters.rolled
+        yield from rolled
+        first_slots_ms = [one.start_ms for one in rolled[:1]]
+        if self._first_slot_ms is not None:
+            first_slots_ms.append(self._first_slot_ms)
+        first_ms = min(first_slots_ms, default=ended_ms)
+        grouped_ms = first_ms if self._kept.grouped_ms is None else self._kept.grouped_ms
+        if grouped_ms < ready_ms:
+            yield Span(grouped_ms, ready_ms)
+        if self._edited_from_ms is not None and max(self._edited_from_ms, first_ms) < ended_ms:
+            yield Span(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms)
+
+    def _group_stage(self, waited_ms: int) -> GroupStage:
         announced_by = {meter: one.gateway for meter, one in self._meters.facts.items()}
-        media, progress = self._meters.catalogue.media, self._meters.progress
-        without_slots = {meter: medium for meter, medium in media.items() if meter not in progress}
+        readiness = Readiness(self._waiting(), self._settled_ms, waited_ms)
         return GroupStage(
-            self._store, self.park, announced_by, without_slots=without_slots, go_on=self._go_on
+            self._store,
+            self.park,
+            announced_by,
+            media=self._meters.catalogue.media,
+            readiness=readiness,
+            go_on=self._go_on,
         )
 
     def _note_edition(self, now_ms: int) -> None:

@@ -19,6 +19,8 @@ class LateBook:
     def __init__(self, *, since_ms: int) -> None:
         """Begin; notices older than `since_ms` were dealt with by a former process."""
         self._read_until_ms = since_ms
+        #: All notices before this time were dealt with.
+        self.settled_ms = since_ms
         self._known: dict[tuple[str, str, int], int] = {}
         self._waiting: dict[str, tuple[int, int]] = {}
         self._waiting_since_ms = 0
@@ -39,7 +41,9 @@ class LateBook:
             from_ms, to_ms = self._waiting.get(one.meter, (one.from_ms, one.to_ms))
             self._waiting[one.meter] = (min(from_ms, one.from_ms), max(to_ms, one.to_ms))
         self._is_quiet = not fresh
-        self._read_until_ms = max(self._read_until_ms, now_ms)
+        # Follows a clock that is set back: ingest stamps its notices by the same clock.
+        self._read_until_ms = now_ms
+        self._settle()
         oldest_ms = self.read_from_ms
         self._known = {key: time_ms for key, time_ms in self._known.items() if time_ms >= oldest_ms}
 
@@ -52,3 +56,8 @@ class LateBook:
         """What was due has been dealt with."""
         for meter in tuple(meters):
             self._waiting.pop(meter, None)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._waiting:
+            self.settled_ms = self._read_until_ms

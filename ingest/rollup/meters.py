@@ -2,17 +2,25 @@
 
 `roll` computes spans of slots anew and puts them in the place of what was published. A slot is published
 once a read bounds each of its counters, or its grace is over; it waits otherwise, and so do all later ones.
-What is computed is a function of the raw readings alone, so a span may be computed again at any time.
+What is computed is a function of the raw readings alone, so a span may be computed again at any time. A
+counter has fields from the slot on that begins at or after its first read.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from ingest.counters import LOOK_BACK_MS, Course, unwrap
-from ingest.intervals import SlotValue, floor_slot, slot_values, tolerance_ms
+from ingest.counters import LOOK_BACK_MS, Course
+from ingest.intervals import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
 from ingest.line import Field
+from ingest.rollup.caps import Caps, CounterReads
 from ingest.rollup.derived import DerivedDatabase
 from ingest.rollup.facts import UNKNOWN, Counting
+from ingest.rollup.lone import ALONE_MS, lone_times
+from ingest.rollup.notices import Notice, exchanges, rises
+from ingest.rollup.progress import Asleep, Progress, ProgressBook
 from ingest.rollup.raw import Catalogue, Edge, RawDatabase, Reads
 from ingest.rollup.replacement import Counts, Replacement
 from ingest.rollup.spans import Span, maybe_span, merged
@@ -21,8 +29,12 @@ from metering.park import Park
 from metering.quantities import Medium
 from metering.series import LATE_AFTER_MS, METER_15M, SLOT_MS, coverage_field, quality_field
 
+_LOGGER = logging.getLogger(__name__)
+
 #: Rows that a query may be expected to give; bounds memory.
 _MOST_ROWS = 200_000
+#: Reads taken from beyond a window where it has none itself: those within the look-back, and these.
+_EDGE_READS = 20
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -32,27 +44,14 @@ class Work:
 
     Attributes:
         idle_start_ms: Where to begin instead when nothing was read since the last time.
+        is_late: Whether all of it was published before, and is to be computed again.
     """
 
     meter: str
     medium: Medium
     span: Span
     idle_start_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a meter's slots go.
-
-    Attributes:
-        next_ms: Start of the first slot that is not published.
-        resume_ms: Slots from here on may still change by what is read next.
-        latest_ms: Time of the newest read taken into account; `None` = not known.
-    """
-
-    next_ms: int
-    resume_ms: int
-    latest_ms: int | None = None
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,42 +66,43 @@ class _Rolled:
 class MeterStage:
     """Computes and publishes the slots of a park's meters."""
 
-    def __init__(self, store: Store, park: Park, *, go_on: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, park: Park, *, owe: Callable[[], None], go_on: Callable[[], None]
+    ) -> None:
         """Begin.
 
         Args:
             store: Where both databases are.
             park: Whose meters.
+            owe: Called before what is in `rolled` is changed.
             go_on: Called before each batch; may raise to end the work there.
         """
         self._store = store
         self._go_on = go_on
         self._park = park.id
         self._raw = RawDatabase(store, park)
+        self._caps = Caps(self._raw, park)
+        self._quantities = park.quantities
         self._derived = DerivedDatabase(store, park.id)
+        self._book = ProgressBook(store, park.id)
+        self._owe = owe
+        self._woken: list[Work] = []
+        self._told_lone: set[tuple[str, str, int]] = set()
         self.facts: Mapping[str, Counting] = {}
         self.catalogue = Catalogue({}, {})
         self.progress: dict[str, Progress] = {}
+        #: Counters of each meter that were ever read.
+        self.known: dict[str, set[str]] = defaultdict(set)
         #: What was computed since this was emptied: groups are owed for it, even if the rest broke off.
         self.rolled: list[Span] = []
+        #: What is to be told of what was computed since this was emptied.
+        self.notices: list[Notice] = []
 
     def change_park(self, park: Park) -> None:
-        """Read by the quantities of another edition of the park."""
+        """Read and bound by another edition of the park."""
         self._raw = RawDatabase(self._store, park)
-
-    def recall(self) -> None:
-        """Learn from the store how far the slots go."""
-        for meter, one in self._derived.published().items():
-            whole_ms = max(one.whole_ms or 0, (one.partly_ms or 0) - _DAY_MS)
-            back_ms = self._counting(meter).return_ms
-            resume_ms = floor_slot(max(SLOT_MS, whole_ms - back_ms)) - SLOT_MS
-            self.progress[meter] = Progress(one.last_ms + SLOT_MS, resume_ms)
-
-    def ready_ms(self) -> int:
-        """Give the boundary up to which all meters are published, those left out whose readings are gone."""
-        return min(
-            (self.progress[one].next_ms for one in self.progress.keys() & self.catalogue.meters), default=0
-        )
+        self._caps = Caps(self._raw, park)
+        self._quantities = park.quantities
 
     def roll(self, works: Sequence[Work], *, reason: str, now_ms: int) -> Counts:
         """Compute and publish; gives what changed, and notes in `rolled` what was computed."""
@@ -111,7 +111,11 @@ class MeterStage:
             self._go_on()
             rolled = self._roll_batch(batch, now_ms)
             self.rolled = merged([*self.rolled, *(one.span for _, one in rolled)])
+            self._owe()
             counts += self._publish(rolled, reason, now_ms)
+        if self._woken:
+            woken, self._woken = self._woken, []
+            counts += self.roll(woken, reason=reason, now_ms=now_ms)
         return counts
 
     def _batches(self, works: Sequence[Work]) -> Iterator[list[Work]]:
@@ -156,29 +160,74 @@ class MeterStage:
             start_ms=min(work.span.start_ms for work in batch) - LOOK_BACK_MS,
             stop_ms=stop_ms,
         )
+        batch = [work for work in batch if not self._is_woken(work, reads.get(work.meter, {}))]
         edges = [edge for work in batch for edge in self._edges(work, reads, stop_ms, now_ms)]
         self._raw.add_edges(reads, medium, edges)
+        self._leave_out_lone(medium, {work.meter: reads.get(work.meter, {}) for work in batch})
         found = ((work, self._compute(work, reads.get(work.meter, {}), now_ms)) for work in batch)
         return [(work, maybe_rolled) for work, maybe_rolled in found if maybe_rolled is not None]
 
+    def _is_woken(self, work: Work, reads: Mapping[str, list[tuple[int, int]]]) -> bool:
+        """Tell whether a counter that was asleep is read again; its slots since then are then due, too."""
+        asleep = {} if work.is_late or work.meter not in self.progress else self.progress[work.meter].asleep
+        resumes_ms = [
+            one.resume_ms
+            for name, one in asleep.items()
+            if one.resume_ms < work.span.start_ms and any(t > one.latest_ms for t, _ in reads.get(name, ()))
+        ]
+        if resumes_ms:
+            span = Span(min(resumes_ms), work.span.stop_ms)
+            self._woken.append(replace(work, span=span, idle_start_ms=None))
+        return bool(resumes_ms)
+
     def _edges(self, work: Work, reads: Reads, stop_ms: int, now_ms: int) -> Iterator[Edge]:
         """Yield where to look for reads beyond the window: a slot's bounds may be far away."""
-        span = work.span
+        span, counting = work.span, self._counting(work.meter)
         # A read before this one does not bear on a verdict within the span.
-        enough_ms = span.start_ms - self._counting(work.meter).return_ms
+        enough_ms = span.start_ms - counting.return_ms
+        count = _EDGE_READS + LOOK_BACK_MS // counting.poll_ms
         found = reads.get(work.meter, {})
-        maybe_counting = self.facts.get(work.meter)
-        expected = self.catalogue.counters[work.medium] if maybe_counting is None else maybe_counting.counters
-        for quantity in sorted({*expected, *(name for name, some in found.items() if some)}):
+        self.known[work.meter] |= {name for name, some in found.items() if some}
+        for quantity in sorted(self.known[work.meter]):
             times_ms = [read[0] for read in found.get(quantity, ())]
             if not times_ms or min(times_ms) > enough_ms:
-                yield Edge(work.meter, quantity, span.start_ms - LOOK_BACK_MS, is_before=True)
+                yield Edge(work.meter, quantity, span.start_ms - LOOK_BACK_MS, is_before=True, count=count)
             if stop_ms < now_ms and (not times_ms or max(times_ms) < span.stop_ms):
-                yield Edge(work.meter, quantity, stop_ms - 1, is_before=False)
+                yield Edge(work.meter, quantity, stop_ms - 1, is_before=False, count=count)
+
+    def _leave_out_lone(self, medium: Medium, reads: Mapping[str, dict[str, list[tuple[int, int]]]]) -> None:
+        """Take reads that stand alone out of what was read; few are, so each is looked at for itself."""
+        for meter, counters in reads.items():
+            for quantity, some in counters.items():
+                alone = {t for t in lone_times(some) if self._is_alone(medium, meter, quantity, t)}
+                if alone:
+                    counters[quantity] = [read for read in some if read[0] not in alone]
+
+    def _is_alone(self, medium: Medium, meter: str, quantity: str, time_ms: int) -> bool:
+        edges = [Edge(meter, quantity, time_ms, is_before=is_before) for is_before in (True, False)]
+        near_ms = self._raw.row_times(medium, (quantity,), edges).get(meter, ())
+        if any(abs(one_ms - time_ms) <= ALONE_MS for one_ms in near_ms):
+            return False
+        if near_ms and (meter, quantity, time_ms) not in self._told_lone:
+            self._told_lone.add((meter, quantity, time_ms))
+            _LOGGER.warning(
+                "park %s: the read of %s of meter %s at %s stands alone, no other is within %d days: it is in"
+                " no sum; was the gateway's clock right?",
+                self._park,
+                quantity,
+                meter,
+                datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="seconds"),
+                ALONE_MS // _DAY_MS,
+            )
+        return True
 
     def _compute(self, work: Work, reads: Mapping[str, list[tuple[int, int]]], now_ms: int) -> _Rolled | None:
         counting = self._counting(work.meter)
-        courses = {name: unwrap(found, counting.rules(name)) for name, found in reads.items() if found}
+        courses = {
+            name: self._caps.course(CounterReads(work.meter, work.medium, name, work.span, found), counting)
+            for name, found in reads.items()
+            if found
+        }
         if not courses:
             return None
         latest_ms = max(course.times_ms[-1] for course in courses.values())
@@ -186,6 +235,9 @@ class MeterStage:
         if maybe_computed is None:
             return None
         span = maybe_computed
+        for name, course in courses.items():
+            self.notices += rises(work.meter, self._quantities[name], course, span)
+        self.notices += exchanges(work.meter, counting.joints, span)
         values = {
             name: slot_values(
                 course,
@@ -195,12 +247,18 @@ class MeterStage:
             )
             for name, course in sorted(courses.items())
         }
+        begun_ms = {name: ceil_slot(course.times_ms[0]) for name, course in courses.items()}
         points = {
-            slot_ms: _fields({name: found[i] for name, found in values.items()})
+            slot_ms: _fields({name: one[i] for name, one in values.items() if begun_ms[name] <= slot_ms})
             for i, slot_ms in enumerate(span.slots)
         }
-        resume_ms = _resume_ms(list(courses.values()), latest_ms, counting.return_ms, now_ms)
-        return _Rolled(span, points, Progress(span.stop_ms, resume_ms, latest_ms))
+        resume_ms = _resume_ms(_awake(courses, latest_ms).values(), latest_ms, counting.return_ms, now_ms)
+        asleep = {
+            name: Asleep(_resume_ms([course], latest_ms, counting.return_ms, now_ms), course.times_ms[-1])
+            for name, course in courses.items()
+            if name not in _awake(courses, latest_ms)
+        }
+        return _Rolled(span, points, Progress(span.stop_ms, resume_ms, latest_ms, asleep))
 
     def _due_span(
         self, work: Work, courses: Mapping[str, Course], latest_ms: int, now_ms: int
@@ -208,15 +266,18 @@ class MeterStage:
         """Give the slots that have begun to be counted and are not waiting for a read."""
         maybe_progress = self.progress.get(work.meter)
         start_ms, stop_ms = work.span.start_ms, work.span.stop_ms
+        begun_ms = ceil_slot(min(course.times_ms[0] for course in courses.values()))
+        if work.is_late:
+            return maybe_span(max(start_ms, begun_ms), stop_ms)
+        if maybe_progress is not None and start_ms > maybe_progress.next_ms:
+            return None  # an earlier piece waits
         is_silent = latest_ms < floor_slot(now_ms) - 2 * SLOT_MS
         is_idle = is_silent and maybe_progress is not None and latest_ms == maybe_progress.latest_ms
         if is_idle and work.idle_start_ms is not None:
             start_ms = work.idle_start_ms
-        begun_ms = min(course.times_ms[0] for course in courses.values())
-        start_ms = max(start_ms, floor_slot(begun_ms + SLOT_MS - 1))
-        bounded_ms = floor_slot(min(course.times_ms[-1] for course in courses.values()))
+        bounded_ms = floor_slot(min(one.times_ms[-1] for one in _awake(courses, latest_ms).values()))
         patient_ms = floor_slot(now_ms - self._counting(work.meter).grace_ms)
-        return maybe_span(start_ms, min(stop_ms, max(bounded_ms, patient_ms)))
+        return maybe_span(max(start_ms, begun_ms), min(stop_ms, max(bounded_ms, patient_ms)))
 
     def _publish(self, rolled: Sequence[tuple[Work, _Rolled]], reason: str, now_ms: int) -> Counts:
         if not rolled:
@@ -229,17 +290,30 @@ class MeterStage:
         for work, one in rolled:
             tags = (("meter", work.meter),)
             old = before.get(tags, {})
-            changes.add(tags, {t: old[t] for t in one.span.slots if t in old}, one.points)
+            maybe_progress = self.progress.get(work.meter)
+            settled_ms = one.span.stop_ms if maybe_progress is None else maybe_progress.resume_ms
+            before_one = {t: old[t] for t in one.span.slots if t in old}
+            changes.add(tags, before_one, one.points, settled_ms=settled_ms)
         counts = changes.make(self._store, reason=reason, now_ms=now_ms)
-        for work, one in rolled:
-            self._advance(work.meter, one.progress)
+        reached = {work.meter: self._reached(work, one) for work, one in rolled}
+        self._book.write_meters(reached)
+        self.progress |= reached
         return counts
 
-    def _advance(self, meter: str, reached: Progress) -> None:
-        """Take note of new progress; work on earlier slots is none."""
-        maybe_before = self.progress.get(meter)
-        if maybe_before is None or reached.next_ms >= maybe_before.next_ms:
-            self.progress[meter] = reached
+    def _reached(self, work: Work, one: _Rolled) -> Progress:
+        """Return how far a meter is now; late rows let the reads around them be judged anew."""
+        if not work.is_late:
+            return one.progress
+        before = self.progress[work.meter]
+        if one.span.stop_ms <= before.resume_ms:
+            return before
+        resume_ms = min(before.resume_ms, one.progress.resume_ms)
+        return replace(before, resume_ms=resume_ms, latest_ms=None)
+
+
+def _awake(courses: Mapping[str, Course], latest_ms: int) -> Mapping[str, Course]:
+    """Return the counters that were read within a day of the newest read of their meter."""
+    return {name: course for name, course in courses.items() if course.times_ms[-1] >= latest_ms - _DAY_MS}
 
 
 def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
@@ -253,12 +327,11 @@ def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
     return fields
 
 
-def _resume_ms(courses: Sequence[Course], latest_ms: int, return_ms: int, now_ms: int) -> int:
+def _resume_ms(courses: Iterable[Course], latest_ms: int, return_ms: int, now_ms: int) -> int:
     """Give the start of the first slot that a later read may change without a notice of being late.
 
     A read is judged for good once there are reads from beyond the return time after it; rows from before the
-    last whole slot do not come any more without a notice. A counter that has not been read for a day while
-    others of its meter were does not hold the others back.
+    last whole slot do not come any more without a notice.
     """
     resume_ms = latest_ms
     noticed_ms = floor_slot(now_ms - LATE_AFTER_MS)
@@ -266,4 +339,4 @@ def _resume_ms(courses: Sequence[Course], latest_ms: int, return_ms: int, now_ms
         settled_ms = min(course.times_ms[-1] - return_ms, noticed_ms - 1)
         final = [time_ms for time_ms in course.times_ms if time_ms <= settled_ms]
         resume_ms = min(resume_ms, final[-1] if final else course.times_ms[0])
-    return floor_slot(max(resume_ms, latest_ms - _DAY_MS) if len(courses) > 1 else resume_ms)
+    return floor_slot(resume_ms)

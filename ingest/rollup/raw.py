@@ -1,5 +1,6 @@
 """Reads a park's raw database: which meters there are, their counters' reads, and what came late.
 
+Rows whose clock was not known to be right say an order and no time: they are passed over, everywhere.
 Queries name meters by a pattern of ids, which hold only lower-case letters, digits and hyphens.
 """
 
@@ -12,13 +13,17 @@ from ingest.rollup.spans import Span
 from ingest.store import Series, Store
 from metering.park import Park
 from metering.quantities import Medium
+from metering.readings import ReadingFlag
 from metering.series import LATE, QUALITY, SLOT_MS, raw_database
 
 #: Reads by meter and quantity, in no particular order.
 Reads = dict[str, dict[str, list[Read]]]
 
-#: Reads taken beyond the end of a window where it has none itself: enough to judge the nearest.
-_EDGE_READS = 20
+#: Rows whose time is no truth are left out.
+_BIT = ReadingFlag.CLOCK_UNSYNCHRONISED.value
+_TRUE_TIME = f'"{QUALITY}" & {_BIT} = 0'
+_FALSE_TIME = f'"{QUALITY}" & {_BIT} = {_BIT}'
+_MEDIA = ", ".join(f'"{medium}"' for medium in Medium)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,14 @@ class Edge:
 
     Attributes:
         at_ms: Reads strictly before or after this time are wanted.
+        count: How many reads are wanted.
     """
 
     meter: str
     quantity: str
     at_ms: int
     is_before: bool
+    count: int = 1
 
 
 class RawDatabase:
@@ -70,9 +77,8 @@ class RawDatabase:
 
     def catalogue(self) -> Catalogue:
         """Ask what there is."""
-        media = ", ".join(f'"{medium}"' for medium in Medium)
-        fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {media}")
-        meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {media} WITH KEY = "meter"')
+        fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {_MEDIA}")
+        meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {_MEDIA} WITH KEY = "meter"')
         return Catalogue(
             media=self._chosen((row[-1], Medium(series.name)) for series in meters for row in series.rows),
             counters={Medium(one.name): self._counters(row[0] for row in one.rows) for one in fields},
@@ -97,7 +103,7 @@ class RawDatabase:
         columns = ", ".join(f'"{quantity}"' for quantity in quantities)
         query = (
             f'SELECT {columns} FROM "{medium}" WHERE "meter" =~ /^({"|".join(meters)})$/'
-            f' AND time >= {start_ms}ms AND time < {stop_ms}ms GROUP BY "meter"'
+            f' AND time >= {start_ms}ms AND time < {stop_ms}ms AND {_TRUE_TIME} GROUP BY "meter"'
         )
         for series in self._store.query(self._database, query):
             _collect(found[series.tags["meter"]], series)
@@ -113,26 +119,63 @@ class RawDatabase:
     def row_times(
         self, medium: Medium, quantities: Sequence[str], edges: Sequence[Edge]
     ) -> dict[str, list[int]]:
-        """Give the times of the nearest rows with any of the quantities, by meter."""
+        """Give the times of the nearest rows with any of the quantities, by meter; an edge may name one."""
         columns = ", ".join(f'"{quantity}"' for quantity in quantities)
-        queries = [_edge_query(medium, one, columns=columns, limit=1) for one in edges]
+        queries = [_edge_query(medium, one, columns="" if one.quantity else columns) for one in edges]
         found: dict[str, list[int]] = defaultdict(list)
         for series in self._store.query(self._database, "; ".join(queries)) if queries else ():
             found[series.tags["meter"]] += [row[0] for row in series.rows]
         return found
 
-    def first_reads(self, catalogue: Catalogue) -> dict[str, int]:
-        """Give the time of each meter's first counter read."""
+    def counters_within(
+        self, medium: Medium, quantities: Sequence[str], spans_ms: Mapping[str, tuple[int, int]]
+    ) -> dict[str, set[str]]:
+        """Give which of the quantities were read within each meter's span, both ends included."""
+        columns = ", ".join(f'count("{quantity}")' for quantity in quantities)
         queries = [
-            f'SELECT first("{quantity}") FROM "{medium}" GROUP BY "meter"'
+            f"""SELECT {columns} FROM "{medium}" WHERE "meter" = '{meter}'"""
+            f' AND time >= {from_ms}ms AND time < {to_ms + 1}ms AND {_TRUE_TIME} GROUP BY "meter"'
+            for meter, (from_ms, to_ms) in spans_ms.items()
+        ]
+        return {
+            series.tags["meter"]: {
+                name for name, count in zip(quantities, series.rows[0][1:], strict=True) if count
+            }
+            for series in (self._store.query(self._database, "; ".join(queries)) if queries else ())
+        }
+
+    def first_reads(self, catalogue: Catalogue) -> dict[str, dict[str, int]]:
+        """Give the time of the first read of each counter, by meter; a counter never read has none."""
+        queries = [
+            f'SELECT first("{quantity}") AS "{quantity}" FROM "{medium}" WHERE {_TRUE_TIME} GROUP BY "meter"'
             for medium, quantities in catalogue.counters.items()
             for quantity in quantities
         ]
-        found: dict[str, int] = {}
+        found: dict[str, dict[str, int]] = defaultdict(dict)
         for series in self._store.query(self._database, "; ".join(queries)) if queries else ():
-            meter, time_ms = series.tags["meter"], series.rows[0][0]
-            found[meter] = min(time_ms, found.get(meter, time_ms))
+            meter = series.tags["meter"]
+            if series.name == catalogue.media.get(meter):
+                found[meter][series.columns[1]] = series.rows[0][0]
         return found
+
+    def highest_quarter_hours(
+        self, medium: Medium, meter: str, quantity: str, span: Span, *, count: int
+    ) -> tuple[list[float], int]:
+        """Return the highest rises of a counter within a quarter-hour, as read, and of how many they are.
+
+        A gap counts by its mean, a fall not at all.
+        """
+        rises = (
+            f'SELECT non_negative_derivative(last("{quantity}"), {SLOT_MS}ms) AS "rise" FROM "{medium}"'
+            f""" WHERE "meter" = '{meter}' AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms"""
+            f" GROUP BY time({SLOT_MS}ms) fill(none)"
+        )
+        query = f'SELECT top("rise", {count}) FROM ({rises}); SELECT count("rise") FROM ({rises})'
+        found = self._store.query(self._database, query)
+        if len(found) != 2:  # noqa: PLR2004 - one answer each, none where there are no reads
+            return [], 0
+        highest, counted = found
+        return sorted((float(row[1]) for row in highest.rows), reverse=True), int(counted.rows[0][1])
 
     def present(self, meters: Mapping[str, Medium], span: Span) -> dict[int, set[str]]:
         """Give, by start of slot, which of some meters have rows in it."""
@@ -142,13 +185,26 @@ class RawDatabase:
         media = ", ".join(f'"{medium}"' for medium in sorted(set(meters.values())))
         query = (
             f'SELECT count("{QUALITY}") FROM {media} WHERE "meter" =~ /^({"|".join(sorted(meters))})$/'
-            f" AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms"
+            f" AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms AND {_TRUE_TIME}"
             f' GROUP BY time({SLOT_MS}ms), "meter" fill(none)'
         )
         for series in self._store.query(self._database, query):
             for row in series.rows:
                 found[row[0]].add(series.tags["meter"])
         return found
+
+    def without_time(self, *, since_ms: int, spans_ms: Mapping[str, tuple[int, int]]) -> set[str]:
+        """Give the meters with rows of an unsynchronised clock since an instant, or in a span of theirs."""
+        places = [f"time >= {since_ms}ms"]
+        places += [
+            f"\"meter\" = '{meter}' AND time >= {from_ms}ms AND time < {to_ms + 1}ms"
+            for meter, (from_ms, to_ms) in spans_ms.items()
+        ]
+        queries = [
+            f'SELECT count("{QUALITY}") FROM {_MEDIA} WHERE {place} AND {_FALSE_TIME} GROUP BY "meter"'
+            for place in places
+        ]
+        return {series.tags["meter"] for series in self._store.query(self._database, "; ".join(queries))}
 
     def late(self, *, since_ms: int) -> list[LateNotice]:
         """Give the notices of late rows written since an instant."""
@@ -162,11 +218,12 @@ class RawDatabase:
         ]
 
 
-def _edge_query(medium: Medium, one: Edge, *, columns: str = "", limit: int = _EDGE_READS) -> str:
+def _edge_query(medium: Medium, one: Edge, *, columns: str = "") -> str:
     comparison, order = ("<", "DESC") if one.is_before else (">", "ASC")
     return (
         f"""SELECT {columns or f'"{one.quantity}"'} FROM "{medium}" WHERE "meter" = '{one.meter}'"""
-        f' AND time {comparison} {one.at_ms}ms GROUP BY "meter" ORDER BY time {order} LIMIT {limit}'
+        f" AND time {comparison} {one.at_ms}ms AND {_TRUE_TIME}"
+        f' GROUP BY "meter" ORDER BY time {order} LIMIT {one.count}'
     )
 
 

@@ -4,8 +4,9 @@ InfluxDB merges the fields of a point that is written again, so what is no longe
 order is: the old points into the history, deletions, the new points. If it breaks off, doing all of it again
 gives the same points, at worst with a history entry more.
 
-History: a point that had a value and is changed goes to `<measurement>_history` as it was, under the tag
-`version` (1, 2, … per point), with `reason` and `revised_at` (UTC ms).
+History: a value that is changed goes to `<measurement>_history` as it was, with its quality and coverage,
+under the tag `version` (1, 2, … per point), with `reason` and `revised_at` (UTC ms). A value that was not
+settled, as a read that came in time could still change it, leaves no history.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,10 +43,18 @@ class _Change:
     time_ms: int
     before: dict[str, Field]
     after: dict[str, Field]
+    is_settled: bool
 
     @property
-    def had_value(self) -> bool:
-        return any(not name.endswith(_SIDE_SUFFIXES) for name in self.before)
+    def revised(self) -> dict[str, Field]:
+        """Values that were settled and are others now, each with its quality and coverage."""
+        names = [
+            name
+            for name, value in self.before.items()
+            if self.is_settled and not name.endswith(_SIDE_SUFFIXES) and self.after.get(name) != value
+        ]
+        beside = {quality_field(name) for name in names} | {coverage_field(name) for name in names}
+        return {name: value for name, value in self.before.items() if name in beside or name in names}
 
     @property
     def leaves_fields(self) -> bool:
@@ -61,12 +70,19 @@ class Replacement:
         self._park = park
         self._changes: list[_Change] = []
 
-    def add(self, tags: Tags, before: Points, after: Points) -> None:
-        """Compare a series' points of a span with what they should be; `tags` without the park."""
+    def add(self, tags: Tags, before: Points, after: Points, *, settled_ms: int) -> None:
+        """Compare a series' points of a span with what they should be.
+
+        Args:
+            tags: Without the park.
+            before: Points as they are.
+            after: Points as they should be.
+            settled_ms: Points from here on were not settled.
+        """
         for time_ms in sorted(before.keys() | after.keys()):
             old, new = dict(before.get(time_ms, {})), dict(after.get(time_ms, {}))
             if old != new:
-                self._changes.append(_Change(tags, time_ms, old, new))
+                self._changes.append(_Change(tags, time_ms, old, new, time_ms < settled_ms))
 
     def make(self, store: Store, *, reason: str, now_ms: int) -> Counts:
         """Make the changes.
@@ -75,7 +91,7 @@ class Replacement:
             StoreError: when the store refuses; all of it may be done again.
         """
         database = rollup_database(self._park)
-        revised = [change for change in self._changes if change.had_value]
+        revised = [change for change in self._changes if change.revised]
         if revised:
             write_lines(store, database, self._history(store, revised, reason, now_ms))
         left = [change for change in self._changes if change.leaves_fields]
@@ -98,7 +114,7 @@ class Replacement:
             # The store gives whole floats as integers, and the history keeps the types of the original.
             fields = {
                 name: value if name.endswith(_SIDE_SUFFIXES[0]) or isinstance(value, str) else float(value)
-                for name, value in change.before.items()
+                for name, value in change.revised.items()
             }
             yield encode_point(
                 self._measurement + HISTORY_SUFFIX,

@@ -1,8 +1,9 @@
 """Runs a park's rollup: a cycle and the live figures at each whole 10 s, and a watch over the park's file.
 
 Nothing that the store does ends the process. While it is away, the work is tried again after growing pauses;
-a database that is missing or refused is an alarm for a person and is tried again as well. A park description
-that becomes faulty is reported, and the last good one goes on.
+a database that is missing or refused is an alarm for a person and is tried again as well. While the clock is
+in doubt, nothing is written: live figures would replace those of another time. A park description that is
+edited wrongly is reported, and the last good one goes on.
 """
 
 import asyncio
@@ -11,27 +12,31 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import orjson
 
-from ingest.errors import StoreDenied, StoreError
+from ingest.errors import ClockDoubted, StoreDenied, StoreError
 from ingest.live import LiveFigures
+from ingest.park_folder import ParkFolder
 from ingest.rollup.facts import Counting, read_facts
 from ingest.rollup.job import Cycle, Rollup
 from ingest.store import Store
 from ingest.writer import pause_s
-from metering.config import did_you_mean
-from metering.errors import ConfigError, Problem
+from metering.errors import ConfigError
 from metering.local_http import Page, Routes
 from metering.park import Park
-from metering.park_file import load_parks
 from metering.series import LIVE_MS
 
 _LOGGER = logging.getLogger(__name__)
 
+_CLOCKS = "clocks"
+
+#: Meters named in one text.
+_MAX_NAMED = 10
 #: Facts of meters for the live figures are read this often.
 _FACTS_EVERY_MS = 60_000
+#: How long a stop waits for an answer of InfluxDB.
+_LAST_ANSWER_S = 3.0
 
 
 class _Stopped(Exception):
@@ -47,6 +52,8 @@ class Health:
     revised: int = 0
     cycle_s: float = 0.0
     live_instants: int = 0
+    notices: int = 0
+    events: tuple[str, ...] = ()
     park_is_valid: bool = True
     troubles: dict[str, str] = field(default_factory=dict)
 
@@ -63,7 +70,7 @@ class Health:
         reasons = (
             dict(self.troubles) if self.park_is_valid else {**self.troubles, "park": "description is faulty"}
         )
-        body = orjson.dumps({"good": not reasons, "reasons": reasons})
+        body = orjson.dumps({"good": not reasons, "reasons": reasons, "events": self.events})
         return Page(body, status=503 if reasons else 200)
 
     def _metrics(self) -> Page:
@@ -73,51 +80,11 @@ class Health:
             "points_revised_total": self.revised,
             "cycle_seconds": self.cycle_s,
             "live_instants_total": self.live_instants,
+            "meter_notices_total": self.notices,
             "healthy": int(self.is_good),
         }
         lines = "".join(f"zonewise_rollup_{name} {value}\n" for name, value in values.items())
         return Page(lines.encode(), "text/plain; version=0.0.4")
-
-
-class ParkFolder:
-    """The folder of park descriptions, and whether one of them has been edited."""
-
-    def __init__(self, folder: Path, park: str) -> None:
-        self._folder = folder
-        self._park = park
-        self._seen = self._look()
-
-    def _look(self) -> tuple[tuple[str, int, int], ...]:
-        try:
-            found = [(path.name, path.stat()) for path in sorted(self._folder.glob("*.yaml"))]
-        except OSError:  # a file that goes while we look is an edit, too
-            return ()
-        return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
-
-    def maybe_edited(self) -> Park | None:
-        """Give the park anew when a file was edited since the last call.
-
-        Raises:
-            ConfigError: when the descriptions are faulty now, or the park is gone.
-        """
-        seen = self._look()
-        if seen == self._seen:
-            return None
-        self._seen = seen
-        return load_park(self._folder, self._park)
-
-
-def load_park(folder: Path, park: str) -> Park:
-    """Read one park of a folder.
-
-    Raises:
-        ConfigError: when the descriptions are faulty, or the park is not among them.
-    """
-    parks = load_parks(folder)
-    if park not in parks:
-        hint = did_you_mean(park, parks)
-        raise ConfigError([Problem(str(folder), 0, 0, f"describes no park {park!r}{hint}")])
-    return parks[park]
 
 
 class Service:
@@ -146,14 +113,18 @@ class Service:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(stop), name="stop")
-            tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
-            tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+            watching = tasks.create_task(self._watch(stop), name="stop")
+            slots = tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
+            live = tasks.create_task(self._repeat("live figures", self._write_live, stop), name="live")
+            await asyncio.wait({slots, live})
+            watching.cancel()
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Tell the working thread, too."""
+        """Tell the working threads, too; after a moment, end the requests that they wait for."""
         await stop.wait()
         self._is_stopping.set()
+        await asyncio.sleep(_LAST_ANSWER_S)
+        self._store.close()
 
     def _go_on(self) -> None:
         if self._is_stopping.is_set():
@@ -167,17 +138,23 @@ class Service:
                 await asyncio.to_thread(step, self._clock_ms())
             except _Stopped:
                 return
-            except StoreError as error:
+            except (StoreError, ClockDoubted) as error:
                 self._note(what, error)
                 wait_s = pause_s(attempt, self._dice())
                 attempt += 1
             else:
                 self._note_success(what)
                 attempt = 0
-                wait_s = (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+                wait_s = self._next_in_s()
             await _wait(stop, wait_s)
 
-    def _note(self, what: str, error: StoreError) -> None:
+    def _next_in_s(self) -> float:
+        try:
+            return (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
+        except ClockDoubted:  # the next step says so
+            return 0.0
+
+    def _note(self, what: str, error: StoreError | ClockDoubted) -> None:
         if what not in self.health.troubles:
             level = logging.ERROR if isinstance(error, StoreDenied) else logging.WARNING
             hint = "; run `zonewise-ingest init`, or check the rights" if level == logging.ERROR else ""
@@ -196,7 +173,26 @@ class Service:
         self.health.cycles += 1
         self.health.published += cycle.meters.written + cycle.groups.written
         self.health.revised += cycle.meters.revised + cycle.groups.revised
+        self.health.notices = self._rollup.board.count
+        self.health.events = self._rollup.board.texts
+        self._note_left_out(self._rollup.left_out)
         log_cycle(self._rollup.park.id, cycle, self.health.cycle_s)
+
+    def _note_left_out(self, meters: tuple[str, ...]) -> None:
+        """Say once, and on the page as long as it is so, whose readings are in no sum."""
+        before = self.health.troubles.pop(_CLOCKS, None)
+        if not meters:
+            if before is not None:
+                _LOGGER.info("park %s: all clocks are synchronised again", self._rollup.park.id)
+            return
+        more = f" and {len(meters) - _MAX_NAMED} more" if len(meters) > _MAX_NAMED else ""
+        text = (
+            f"readings of {', '.join(meters[:_MAX_NAMED])}{more} are in no sum: the clock of their gateway"
+            " was not synchronised; make its time source work"
+        )
+        self.health.troubles[_CLOCKS] = text
+        if text != before:
+            _LOGGER.warning("park %s: %s", self._rollup.park.id, text)
 
     def _take_edit(self) -> None:
         try:

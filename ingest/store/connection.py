@@ -19,6 +19,7 @@ from ingest.config import Flavour, StoreConfig
 from ingest.errors import StoreDenied, StoreError, StoreUnavailable
 from ingest.store.answers import to_error, to_series
 from ingest.store.contract import Series
+from ingest.store.time_limit import Answers, pool_classes
 from metering.errors import ConfigError
 
 _LOGGER = logging.getLogger(__name__)
@@ -44,8 +45,8 @@ class Connection:
     def __init__(self, config: StoreConfig, *, compresses: bool) -> None:
         self._config = config
         self._options = _options(config)
-        # Any: the client ships annotations, but not for what is called here.
-        self._client: Any = InfluxDBClient(config.url, **self._options)
+        self._answers = Answers()
+        self._client = self._new_client()
         self._is_denied = False
         self._timeout_ms = (_CONNECT_TIMEOUT_S * 1000, config.timeout_s * 1000)
         self._compresses = compresses
@@ -114,10 +115,18 @@ class Connection:
             return
         if options != self._options:
             _LOGGER.info("InfluxDB at %s: the secret has changed", self._url)
-            self._options, self._client = options, InfluxDBClient(self._url, **options)
+            self._options = options
+            self._client = self._new_client()
+
+    # Any: the client ships annotations, but not for what is called of it here.
+    def _new_client(self) -> Any:  # noqa: ANN401
+        client = InfluxDBClient(self._config.url, **self._options)
+        client.api_client.rest_client.pool_manager.pool_classes_by_scheme = pool_classes(self._answers)
+        return client
 
     def close(self) -> None:
-        """Close the pool."""
+        """End what still waits for an answer, and close the pool."""
+        self._answers.end()
         self._client.close()
 
 

@@ -48,7 +48,7 @@ class Store(Protocol):
         """Tell whether there is a database that we may see."""
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; requests that still wait for an answer end with `StoreUnavailable`."""
 
 
 @runtime_checkable

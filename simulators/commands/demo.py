@@ -7,6 +7,7 @@ from types import FrameType
 
 import click
 
+from metering import stop_signals
 from simulators.demo import DemoOptions, run_demo
 from simulators.demo_site import PARKS
 
@@ -51,6 +52,7 @@ def command(*, maybe_for_s: float | None, days: int, folder: Path) -> None:
         signal.signal(number, _as_interrupt)
     options = DemoOptions(folder.resolve(), PARKS / "demo", days, maybe_for_s)
     try:
+        stop_signals.raise_noted()
         is_good = run_demo(options)
     except KeyboardInterrupt:
         click.echo("\nStopped; nothing is left running.", err=True)

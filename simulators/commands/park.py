@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from metering import logs
+from metering import logs, stop_signals
 from simulators.control import control_socket
 from simulators.load import default_origin_ms
 from simulators.park import Park, ParkOptions, park_on_wires, wall_ms
@@ -68,8 +67,7 @@ def _ms(day: datetime) -> int:
 
 async def _run(wires: Wires, options: ParkOptions, maybe_socket: Path | None) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
     async with contextlib.AsyncExitStack() as stack:
         park = await stack.enter_async_context(park_on_wires(wires, options))
         if maybe_socket is not None:

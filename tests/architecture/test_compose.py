@@ -29,10 +29,10 @@ from tests.architecture.compose_sources import (
 
 PARK = ROOT / "simulators/parks/demo/park.yaml"
 PROGRAMS = {
-    "zonewise-edge": "edge.__main__",
-    "zonewise-ingest": "ingest.__main__",
+    "zonewise-edge": "edge.command_line",
+    "zonewise-ingest": "ingest.command_line",
     "zonewise-dashboards": "dashboards.__main__",
-    "zonewise-sim": "simulators.__main__",
+    "zonewise-sim": "simulators.command_line",
 }
 ONE_SHOT = {"secrets", "init", "dashboards"}
 
@@ -142,7 +142,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of the files that `secrets` and `init` make."""
     folder, parks = tmp_path_factory.mktemp("secrets"), tmp_path_factory.mktemp("parks")
     (parks / "demo.yaml").write_text(PARK.read_text(encoding="utf-8"), encoding="utf-8")
-    cli = importlib.import_module("ingest.__main__").cli
+    cli = importlib.import_module("ingest.command_line").cli
 
     done = CliRunner().invoke(cli, ["secrets", str(folder), "--parks", str(parks), "--mode", "640"])
 

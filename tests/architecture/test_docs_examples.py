@@ -17,10 +17,10 @@ from metering.park_file import load_park
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
 PROGRAMS = {
-    "zonewise-edge": "edge.__main__",
-    "zonewise-ingest": "ingest.__main__",
+    "zonewise-edge": "edge.command_line",
+    "zonewise-ingest": "ingest.command_line",
     "zonewise-dashboards": "dashboards.__main__",
-    "zonewise-sim": "simulators.__main__",
+    "zonewise-sim": "simulators.command_line",
 }
 #: What an example of some keys leaves to the reader.
 REST_OF_GATEWAY = {

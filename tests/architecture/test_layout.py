@@ -55,7 +55,9 @@ def test_pure_modules_of_the_edge_touch_nothing(name: str) -> None:
     assert imports(ROOT / "edge" / f"{name}.py").isdisjoint(IMPURE)
 
 
-@pytest.mark.parametrize("name", ["line", "validate", "judge", "accounts", "counters", "intervals", "zones"])
+@pytest.mark.parametrize(
+    "name", ["clock_rules", "line", "validate", "judge", "accounts", "counters", "intervals", "zones"]
+)
 def test_pure_modules_of_ingest_touch_nothing(name: str) -> None:
     assert imports(ROOT / "ingest" / f"{name}.py").isdisjoint(IMPURE)
 

@@ -27,8 +27,6 @@ _INSTANTS = 800
 _SPACING_MS = 500
 _FULL_ROWS = 330
 _SMALL_ROWS = 20
-#: As of a dozen gateways with full windows; Mosquitto holds a thousand for a subscriber.
-_OUTSTANDING = 800
 _FLOOD_LINES = 5000
 _NO_CONTENT = 204
 
@@ -117,7 +115,7 @@ async def _flood(one: Chain, pid: int, rows_per_message: int, end_ms: int) -> _R
     ]
     async with Sender(one.broker.port, PARK) as sender:
         before, influx_before = usage(pid).cpu_s, usage(one.influx.pid).cpu_s
-        delivery = await sender.send_all(batches, outstanding=_OUTSTANDING)
+        delivery = await sender.send_all(batches)
         cpu_s, influx_cpu_s = usage(pid).cpu_s - before, usage(one.influx.pid).cpu_s - influx_before
     _check(delivery, sum(part.rows for part in batches))
     return _Run(sum(part.values for part in batches), delivery.took_s, cpu_s, influx_cpu_s)

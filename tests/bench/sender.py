@@ -1,20 +1,22 @@
 """Sends sealed messages as fast as they are acknowledged end to end, over a real broker.
 
-Nothing is sent twice: Mosquitto holds a thousand messages for a subscriber by default, and fewer than that are
-ever unacknowledged here. A message is safe when ingest says so in an `ack`.
+Nothing is sent twice: Mosquitto holds a thousand messages for a subscriber by default, and each gateway keeps
+within its window, as ingest takes no more of it. A message is safe when ingest says so in an `ack`.
 """
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 from edge.entry import Entry
 from edge.mqtt import LinkOptions, MqttLink, Received
 from metering import ack, topics
 from metering.connection import Broker
-from metering.message import MessageId, to_properties
+from metering.message import WINDOW_BYTES, WINDOW_MESSAGES, MessageId, to_properties
 from tests.bench.batches import Batch
 
 _STALLED_S = 60.0
@@ -31,19 +33,21 @@ class Delivery:
     Attributes:
         sent_at_s: Instant of each sending, on the monotonic clock.
         safe_at_s: Instant of each acknowledgement's arrival.
+        waiting: By epoch, the size of each message that is not acknowledged yet.
         rows_stored: As ingest says.
         rows_quarantined: As ingest says.
     """
 
     sent_at_s: dict[MessageId, float] = field(default_factory=dict)
     safe_at_s: dict[MessageId, float] = field(default_factory=dict)
+    waiting: dict[str, dict[MessageId, int]] = field(default_factory=lambda: defaultdict(dict))
     rows_stored: int = 0
     rows_quarantined: int = 0
 
-    @property
-    def outstanding(self) -> int:
-        """Messages that are not acknowledged yet."""
-        return len(self.sent_at_s) - len(self.safe_at_s)
+    def has_room(self, entry: Entry) -> bool:
+        """Tell whether a message fits into its gateway's window."""
+        waiting = self.waiting[entry.id.epoch].values()
+        return len(waiting) < WINDOW_MESSAGES and sum(waiting) + len(entry.body) <= WINDOW_BYTES
 
     @property
     def took_s(self) -> float:
@@ -90,6 +94,7 @@ class Sender:
             for first, last in one.seqs:
                 for seq in range(first, last + 1):
                     self.delivery.safe_at_s.setdefault(MessageId(one.epoch, seq), now_s)
+                    self.delivery.waiting[one.epoch].pop(MessageId(one.epoch, seq), None)
             self.delivery.rows_stored += one.rows_stored
             self.delivery.rows_quarantined += sum(part.rows for part in one.quarantined)
         self._acked.set()
@@ -98,27 +103,29 @@ class Sender:
         """Send one message."""
         properties = to_properties(entry.tag, backlog=False, deflated=entry.is_deflated)
         self.delivery.sent_at_s[entry.id] = time.monotonic()
+        self.delivery.waiting[entry.id.epoch][entry.id] = len(entry.body)
         self._link.publish(topics.data(self._park, gateway), entry.body, properties=tuple(properties))
 
-    async def send_all(self, batches: Sequence[Batch], *, outstanding: int) -> Delivery:
-        """Send everything, so many messages at most unacknowledged, and wait until all are safe.
+    async def send_all(self, batches: Sequence[Batch]) -> Delivery:
+        """Send everything, each gateway within its window, and wait until all are safe.
 
         Raises:
             Stalled: when nothing is acknowledged for a minute.
         """
         for gateway, entry in _in_turn(batches):
-            await self._until_below(outstanding)
+            await self._until(partial(self.delivery.has_room, entry))
             self.send(gateway, entry)
-        await self._until_below(1)
+        await self._until(lambda: not any(self.delivery.waiting.values()))
         return self.delivery
 
-    async def _until_below(self, outstanding: int) -> None:
-        while self.delivery.outstanding >= outstanding:
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
             self._acked.clear()
             try:
                 await asyncio.wait_for(self._acked.wait(), _STALLED_S)
             except TimeoutError as error:
-                raise Stalled(f"{self.delivery.outstanding} messages are not acknowledged") from error
+                left = sum(len(some) for some in self.delivery.waiting.values())
+                raise Stalled(f"{left} messages are not acknowledged") from error
 
 
 def _in_turn(batches: Sequence[Batch]) -> Iterable[tuple[str, Entry]]:

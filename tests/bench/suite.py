@@ -9,6 +9,7 @@ from tests.bench import (
     mute_meters,
     outage,
     outbox_speed,
+    recovery,
     rollup_cost,
 )
 from tests.bench.figure import Bench, Unmeasured
@@ -19,6 +20,7 @@ SUITE: tuple[Bench, ...] = (
     outbox_speed.BENCH,
     bus_use.BENCH,
     mute_meters.BENCH,
+    recovery.BENCH,
     ingest_rate.BENCH,
     live.BENCH,
     outage.BENCH,

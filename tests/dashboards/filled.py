@@ -47,7 +47,7 @@ def rollup_lines(park: str, now: datetime) -> Iterator[bytes]:
         yield from slot_lines(park, at)
     for at in instants(now, timedelta(hours=1), timedelta(seconds=10)):
         for zone in ZONES:
-            fields = {"power": 4e3, "power_coverage": 1.0, "flow": 1.0, "flow_coverage": 1.0}
+            fields = live_fields("power", 4e3) | live_fields("flow", 1.0)
             yield encode_point(series.GROUP_LIVE, group_tags(park, Level.ZONE, zone), fields, at)
     for at in instants(now, timedelta(hours=24), timedelta(seconds=30)):
         for gateway in GATEWAYS:
@@ -55,6 +55,10 @@ def rollup_lines(park: str, now: datetime) -> Iterator[bytes]:
     # The last will of one that is lost: a newer point that knows no figures.
     lost = dict.fromkeys(gateway_fields(0), 0)
     yield encode_point(series.GATEWAY_STATUS, gateway_tags(park, LOST), lost, int(now.timestamp() * 1000) - 1)
+
+
+def live_fields(name: str, value: float) -> dict[str, float | int]:
+    return {name: value, f"{name}_coverage": 1.0, f"{name}_fresh": 2, f"{name}_expected": 2}
 
 
 def gateway_tags(park: str, gateway: str) -> tuple[tuple[str, str], ...]:

@@ -56,16 +56,30 @@ def test_zones_are_shown_by_name() -> None:
     by_title = {panel["title"]: panel for panel in panels(DASHBOARDS["zones.json"])}
     shown = {
         override["matcher"]["options"]: override["properties"][0]["value"]
-        for override in by_title["Power now"]["fieldConfig"]["overrides"]
+        for override in by_title["Power in the last hour"]["fieldConfig"]["overrides"]
     }
-    column = next(
-        override["properties"][0]["value"][0]["options"]
-        for override in by_title["Zones compared"]["fieldConfig"]["overrides"]
-        if override["properties"][0]["id"] == "mappings"
-    )
 
     assert shown == {"hall-a": "Hall A", "hall-b": "Hall B"}
-    assert {zone: one["text"] for zone, one in column.items()} == shown
+    for title in ("Power now", "Zones compared"):
+        column = next(
+            override["properties"][0]["value"][0]["options"]
+            for override in by_title[title]["fieldConfig"]["overrides"]
+            if override["properties"][0]["id"] == "mappings"
+        )
+        assert {zone: one["text"] for zone, one in column.items()} == shown
+
+
+@pytest.mark.parametrize("title", ["Power now", "Water flow now"])
+def test_the_state_of_a_live_figure_is_a_word(title: str) -> None:
+    panel = next(one for one in panels(DASHBOARDS["zones.json"]) if one["title"] == title)
+    (state,) = (one for one in panel["fieldConfig"]["overrides"] if one["matcher"]["options"] == "State")
+    (maps,) = (one["value"] for one in state["properties"] if one["id"] == "mappings")
+    values, between = maps[0]["options"], maps[1]["options"]
+
+    assert (values["0"]["text"], values["1"]["text"]) == ("silent", "all meters answer")
+    assert 0 < between["from"] < 0.001
+    assert 0.999 < between["to"] < 1
+    assert between["result"]["text"] == "partial"
 
 
 def test_what_grafana_requires_is_there(dashboard: Json) -> None:
@@ -217,8 +231,35 @@ def test_two_parks_share_nothing() -> None:
     assert "zonewise-other-rollup" in text
 
 
-def test_every_unit_has_a_grafana_unit() -> None:
-    assert set(GRAFANA_UNIT) == set(Unit)
+# What Grafana writes behind a number, by unit id, without the prefixes (k, M) that it adds by itself:
+# packages/grafana-data/src/valueFormats/categories.ts of Grafana 9 to 12. Grams are shown as kilograms there.
+SYMBOLS = {
+    "amp": "A",
+    "celsius": "°C",
+    "h": "h",
+    "hertz": "Hz",
+    "litre": "L",
+    "masskg": "kg",
+    "Nm3": "Nm3",
+    "percent": "%",
+    "ppm": "ppm",
+    "pressurebar": "bar",
+    "volt": "V",
+    "voltamp": "VA",
+    "voltampreact": "var",
+    "watt": "W",
+    "watth": "Wh",
+}
+
+
+@pytest.mark.parametrize("unit", Unit)
+def test_every_unit_is_shown_with_its_own_symbol(unit: Unit) -> None:
+    shown = GRAFANA_UNIT[unit]
+    if unit in (Unit.ONE, Unit.PIECES):
+        assert shown == "none", "a plain number"
+    else:
+        symbol = SYMBOLS[shown] if shown in SYMBOLS else shown.removeprefix("suffix:")
+        assert symbol.replace("³", "3") == unit.value
 
 
 @pytest.mark.parametrize("language", languages())

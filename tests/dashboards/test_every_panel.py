@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from dashboards.boards import boards
-from dashboards.queries import gateway_accounts, gateway_online, open_events
+from dashboards.queries import ZONES, gateway_accounts, gateway_online, live, open_events
 from dashboards.render import Range, render
 from dashboards.site import Site, Source
 from dashboards.verify import table, verify
-from tests.dashboards.filled import GATEWAYS, LOST, FilledPark
+from ingest.line import encode_point
+from metering.series import Level
+from tests.dashboards.filled import GATEWAYS, LOST, FilledPark, group_tags
 
 pytestmark = pytest.mark.servers
 PARK_YAML = """
@@ -60,6 +62,43 @@ def test_a_lost_gateway_keeps_its_last_figures(any_filled_park: FilledPark) -> N
     assert online[LOST]["online"] == 0
     assert accounts[LOST]["held"] == 5
     assert accounts[LOST]["unaccounted"] == 0
+
+
+def test_a_silent_or_partial_zone_says_so_at_once(any_filled_park: FilledPark) -> None:
+    """Though its last whole figure is seconds old."""
+    park, database = any_filled_park.site.park, any_filled_park.site.database(Source.ROLLUP)
+    later = any_filled_park.now + timedelta(minutes=10)
+    at_ms = int(later.timestamp() * 1000)
+    points = {
+        "silent": [{"power": 5e3, "power_coverage": 1.0}, {"power_coverage": 0.0, "power_fresh": 0}],
+        "partial": [{"power": 5e3, "power_coverage": 1.0}, {"power_at_least": 4e3, "power_coverage": 0.5}],
+        "whole": [{"power_coverage": 0.0}, {"power": 3e3, "power_coverage": 1.0}],
+        "dry": [{"flow": 1.0, "flow_coverage": 1.0}],
+    }
+    lines = [
+        encode_point("group_live", group_tags(park, Level.ZONE, zone), fields, at_ms - 20_000 + 10_000 * i)
+        for zone, course in points.items()
+        for i, fields in enumerate(course)
+    ]
+    any_filled_park.store.write(database, b"\n".join(lines))
+
+    text = render(
+        live("power", where=ZONES),
+        Range(later - timedelta(minutes=1), later),
+        interval="10s",
+        variables={"zone": tuple(points)},
+    )
+    rows = {
+        one.tags["group"]: dict(zip(one.columns, one.rows[0], strict=True))
+        for one in any_filled_park.store.query(database, text)
+    }
+
+    assert {zone: (row["live"], row["now"], row["at_least"]) for zone, row in rows.items()} == {
+        "silent": (0, None, None),
+        "partial": (0.5, None, 4e3),
+        "whole": (1, 3e3, None),
+    }
+    assert (rows["silent"]["answering"], rows["silent"]["meters"]) == (0, None)
 
 
 def test_an_empty_store_is_told_panel_by_panel(filled_park: FilledPark) -> None:

@@ -17,7 +17,7 @@ from edge.backoff import (
 def test_pauses_double_up_to_a_cap() -> None:
     pauses = [probe_pause_s(failures, poll_s=10.0, jitter=0.0) for failures in range(1, 8)]
     assert pauses == [10, 20, 40, 80, 160, 300, 300]
-    assert [reconnect_pause_s(failures, jitter=0.0) for failures in (1, 2, 3, 20)] == [0.5, 1, 2, 30]
+    assert [reconnect_pause_s(failures, jitter=0.0) for failures in (1, 2, 3, 20)] == [0.5, 1, 2, 15]
 
 
 def test_a_meter_polled_rarely_is_not_probed_more_often_than_polled() -> None:

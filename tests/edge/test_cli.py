@@ -95,6 +95,18 @@ async def test_read_of_another_model_warns(tmp_path: Path) -> None:
     assert "says that it is '0'" in done.out
 
 
+async def test_read_goes_on_without_an_identity_and_says_so(tmp_path: Path) -> None:
+    meter = "  - {id: z1-main, model: eastron-sdm120, bus: line1, address: 1}\n"
+    meters = Meters(registers=lambda _u, _a, count: bytes(2 * count), mute_addresses={(1, 0xFC02)})
+    async with modbus_tcp(meters) as port:
+        bus = f"{{tcp: 127.0.0.1:{port}, timeout_s: 0.2}}"
+        done = await run("read", "z1-main", "--config", write(tmp_path, bus, meter))
+    assert done.code == 0, done.err
+    said = " ".join(done.out.split())
+    assert "note: the meter does not give its identity (holding register 64514): " in said
+    assert said.endswith("silent for 0.2 s")
+
+
 async def test_an_unknown_meter_is_a_wrong_call(tmp_path: Path) -> None:
     done = await run("read", "z1-mian", "--config", write(tmp_path, "{tcp: 127.0.0.1:502}", METER))
     assert done.code == 2

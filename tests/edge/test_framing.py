@@ -88,7 +88,14 @@ def test_a_frame_is_found_behind_garbage_once_it_is_whole(garbage: bytes, missin
     assert (VOLTS_1 in found) == (missing == 0)
 
 
-@given(st.binary(max_size=600))
+pieces = st.one_of(
+    st.binary(max_size=60),
+    st.just(VOLTS_1),
+    st.builds(tcp, st.integers(0, 65535), st.integers(0, 255), st.integers(0, 255), st.binary(max_size=253)),
+)
+
+
+@given(st.lists(pieces, max_size=8).map(b"".join))
 def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
     for frame in (*rtu_frames(data), *tcp_frames(data)):
         assert frame.raw in data

@@ -1,5 +1,6 @@
 """gateway.yaml: what it means, and every mistake with its place."""
 
+import copy
 import json
 import time
 from fractions import Fraction
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from edge.config import ClockSource, RtuOverTcp, Serial, Tcp, load_config
+from edge.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from metering.errors import ConfigError
 from metering.local_http import Address
 
@@ -131,6 +133,31 @@ meters:
         "gateway.yaml:7:56: address: 0 is below 1, the smallest that is allowed",
         "gateway.yaml:7:63: ct: '250/0' is not a ratio such as 250/5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("ct: 250/5, vt: 20000/100", (250.0, 20000.0)),
+        ("ct: 250/1", (250.0, None)),
+        ("ct: 500/10", (500.0, None)),
+        # A bare ratio: secondaries of 5 A and 100 V.
+        ("ct: 50, vt: 200", (250.0, 20000.0)),
+        ("ct: 1", (None, None)),
+        ("poll_s: 5", (None, None)),
+    ],
+)
+def test_transformers_know_the_rated_primary_values_on_their_plate(
+    tmp_path: Path, written: str, expected: tuple[float | None, float | None]
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(HEAD + FINE.replace("address: 1", f"address: 1, {written}"), encoding="utf-8")
+    (one,) = load_config(path).devices
+    copied = copy.deepcopy(one.wiring)
+
+    for wiring in (one.wiring, copied):
+        assert maybe_primary(wiring.ct, SECONDARY_A) == expected[0]
+        assert maybe_primary(wiring.vt, SECONDARY_V) == expected[1]
 
 
 @pytest.mark.parametrize(

@@ -1,74 +1,17 @@
-"""The outbox: its promises one by one, and a model that random actions are compared with."""
+"""The outbox: its promises one by one. `test_outbox_model` compares it with a model over random actions."""
 
 import asyncio
 import resource
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.entry import Entry
-from edge.outbox import Outbox, OutboxClock, OutboxSettings
 from metering.message import MessageId
-
-EPOCH = "00000000000000a1"
-LATER = "00000000000000b2"
-NOON_MS = 1_790_000_000_000
-
-
-@dataclass
-class Time:
-    """A clock that tests move."""
-
-    seconds: float = 0.0
-    wall_ms: int = NOON_MS
-
-    @property
-    def clock(self) -> OutboxClock:
-        """What an outbox asks."""
-        return OutboxClock(lambda: self.seconds, lambda: self.wall_ms)
-
-    def pass_(self, seconds: float) -> None:
-        """Let time pass on both."""
-        self.seconds += seconds
-        self.wall_ms += round(seconds * 1000)
-
-
-def entry(seq: int, *, epoch: str = EPOCH, rows: int = 3, size: int = 40) -> Entry:
-    return Entry(MessageId(epoch, seq), rows, f"{epoch}/{seq}".encode().ljust(size, b"."))
-
-
-@asynccontextmanager
-async def opened(
-    path: Path,
-    time: Time,
-    *,
-    epoch: str = EPOCH,
-    always: bool = False,
-    **limits: Any,  # noqa: ANN401 - settings
-) -> AsyncIterator[Outbox]:
-    chosen = OutboxSettings(path=path, always=always, **limits)
-    async with Outbox(chosen, epoch=epoch, clock=time.clock) as outbox:
-        yield outbox
-
-
-async def drain(outbox: Outbox) -> list[Entry]:
-    """Hand out and acknowledge everything, live first."""
-    taken = []
-    while (one := outbox.maybe_live() or await outbox.maybe_backlog()) is not None:
-        outbox.hand_out(one)
-        assert outbox.done(one.id)
-        taken.append(one)
-    return taken
+from tests.edge.outboxes import EPOCH, LATER, NOON_MS, Time, drain, entry, opened
 
 
 def files(path: Path) -> bytes:
@@ -108,6 +51,59 @@ async def test_what_waits_too_long_goes_to_the_disk_and_comes_back_in_order(tmp_
             backlog.append(one)
         assert backlog == [entry(seq) for seq in range(1, live.id.seq)]
         assert await drain(outbox) == [entry(seq) for seq in range(live.id.seq, 200)]
+
+
+async def test_rows_on_their_way_are_told_from_rows_that_wait(tmp_path: Path) -> None:
+    """Each status sees the last poll's rows as held, the same number every time: their age tells them apart."""
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        assert outbox.state.oldest_held_s == 0
+        for seq in range(1, 7):
+            await outbox.append(entry(seq, rows=22))
+            time.pass_(0.4)
+            assert (outbox.accounts[0].held, outbox.state.oldest_held_s) == (22, pytest.approx(0.4))
+            await drain(outbox)
+            assert outbox.state.oldest_held_s == 0
+            time.pass_(29.6)
+        await outbox.append(entry(7, rows=22))
+        time.pass_(10)
+        await outbox.maintain()
+        time.pass_(170)
+        await outbox.append(entry(8))
+        assert outbox.state.oldest_held_s == pytest.approx(170), "on the disk, since it was written there"
+    time.pass_(3600)
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.state.oldest_held_s == pytest.approx(3770)
+        await drain(outbox)
+        assert outbox.state.oldest_held_s == 0
+        await outbox.append(entry(1, epoch=LATER))
+        time.pass_(2)
+        assert outbox.state.oldest_held_s == 2, "what is done but not deleted yet does not count"
+        time.pass_(5)
+        await outbox.maintain()
+        assert outbox.state.oldest_held_s == 7
+
+
+async def test_rows_written_while_the_time_was_not_known_wait_at_least_since_the_start(
+    tmp_path: Path,
+) -> None:
+    time, path = Time(wall_ms=0), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+    async with opened(path, time, epoch=LATER) as outbox:
+        time.seconds += 50
+        assert outbox.state.oldest_held_s == 50
+        time.wall_ms = NOON_MS
+        assert outbox.state.oldest_held_s == 50
+
+
+async def test_a_clock_that_was_set_back_makes_no_age_negative(tmp_path: Path) -> None:
+    time, path = Time(), tmp_path / "outbox.db"
+    async with opened(path, time) as outbox:
+        await outbox.append(entry(1))
+    time.wall_ms -= 3_600_000
+    async with opened(path, time, epoch=LATER) as outbox:
+        assert outbox.state.oldest_held_s == 0
 
 
 async def test_one_lost_message_does_not_take_fresh_ones_to_the_disk(tmp_path: Path) -> None:
@@ -235,7 +231,7 @@ async def test_a_file_of_a_later_version_is_set_aside(tmp_path: Path) -> None:
     assert set_aside(tmp_path)
 
 
-async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped(tmp_path: Path) -> None:
+async def test_what_a_file_held_that_is_damaged_before_the_start_is_not_known(tmp_path: Path) -> None:
     path, time = tmp_path / "outbox.db", Time()
     async with opened(path, time) as outbox:
         for seq in range(1, 400):
@@ -248,9 +244,126 @@ async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped(tmp_path:
         await outbox.maybe_backlog()
         time.pass_(20)
         await outbox.maintain()
-        assert all(account.balance == 0 for account in outbox.accounts)
+        (account,) = outbox.accounts
+        assert (account.epoch, account.held, account.dropped, account.balance) == (LATER, 3, 0, 0)
+        assert outbox.clean_stop is None
         assert await drain(outbox) == [entry(1, epoch=LATER)]
     assert set_aside(tmp_path)
+
+
+def damage(path: Path) -> None:
+    """Overwrite all of a file but its first pages, in place."""
+    with path.open("r+b") as file:
+        file.seek(20 * 4096)
+        file.write(b"\xa5" * (path.stat().st_size - file.tell()))
+
+
+async def test_a_file_damaged_under_way_counts_what_it_held_as_dropped_by_epoch(tmp_path: Path) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        # More than SQLite keeps in its cache.
+        for seq in range(1, 251):
+            await outbox.append(entry(seq, size=20_000))
+    async with opened(path, time, epoch=LATER) as outbox:
+        await outbox.append(entry(1, epoch=LATER), entry(2, epoch=LATER, rows=4))
+        time.pass_(20)
+        await outbox.maintain()
+        await outbox.append(entry(3, epoch=LATER, rows=5), entry(4, epoch=LATER, rows=6))
+        for _ in range(2):
+            live = outbox.maybe_live()
+            assert live is not None
+            outbox.hand_out(live)
+        first = await outbox.maybe_backlog()
+        assert first is not None
+        outbox.hand_out(first)
+        damage(path)
+        left = await drain(outbox)
+        now, old = outbox.accounts
+        assert (now.epoch, now.read, now.stored, now.held, now.dropped) == (LATER, 18, 0, 11, 7)
+        assert (old.epoch, old.read, old.held) == (EPOCH, 3 * 250, 0)
+        assert (old.stored, old.dropped) == (3 * len(left), 3 * (250 - len(left)))
+        assert 0 < len(left) < 250
+        assert not outbox.is_held(first.id), "it can never be sent again"
+        assert not outbox.done(first.id)
+        assert outbox.done(MessageId(LATER, 3))
+        assert outbox.done(MessageId(LATER, 4))
+        assert [account.held for account in outbox.accounts] == [0, 0]
+    assert set_aside(tmp_path)
+
+
+async def test_what_memory_still_holds_survives_a_damaged_file_and_goes_to_the_new_one(
+    tmp_path: Path,
+) -> None:
+    path, time = tmp_path / "outbox.db", Time()
+    async with opened(path, time) as outbox:
+        for seq in range(1, 251):
+            await outbox.append(entry(seq, size=20_000))
+    async with opened(path, time, epoch=LATER, always=True) as outbox:
+        await outbox.append(entry(1, epoch=LATER), entry(2, epoch=LATER))
+        damage(path)
+        while (one := await outbox.maybe_backlog()) is not None:
+            outbox.hand_out(one)
+        now, old = outbox.accounts
+        assert (now.epoch, now.held, now.dropped) == (LATER, 6, 0)
+        assert (old.epoch, old.held, old.dropped) == (EPOCH, 0, 750)
+        assert await outbox.append(entry(3, epoch=LATER))
+        for name in ("outbox.db", "outbox.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / f"killed-{name}")
+    async with opened(tmp_path / "killed-outbox.db", time, epoch="00000000000000c3") as outbox:
+        assert await drain(outbox) == [entry(seq, epoch=LATER) for seq in (1, 2, 3)]
+
+
+async def test_what_the_disk_limit_drops_leaves_memory_too_and_is_counted_once(tmp_path: Path) -> None:
+    time = Time()
+    # Room for five messages of 52 bytes and what each takes beside its body.
+    async with opened(tmp_path / "outbox.db", time, always=True, max_bytes=500) as outbox:
+        for seq in range(1, 6):
+            assert await outbox.append(entry(seq, size=52))
+        first, second = entry(1, size=52), entry(2, size=52)
+        outbox.hand_out(first)
+        outbox.hand_out(second)
+        assert outbox.done(second.id)
+        assert (outbox.state.disk_bytes, outbox.state.memory_messages) == (500, 4)
+        assert await outbox.append(entry(6, size=52)), "what is done makes room first"
+        assert await outbox.append(entry(7, size=52))
+        (account,) = outbox.accounts
+        assert (account.read, account.stored, account.held, account.dropped) == (21, 3, 15, 3)
+        assert not outbox.is_held(first.id)
+        assert await outbox.maybe_entry(first.id) is None
+        assert not outbox.done(first.id), "what was dropped cannot be acknowledged"
+        assert (outbox.state.disk_bytes, outbox.state.memory_messages) == (500, 5)
+        assert await outbox.append(*(entry(seq, size=52) for seq in (8, 9)))
+        assert outbox.maybe_live() == entry(5, size=52)
+        assert await drain(outbox) == [entry(seq, size=52) for seq in range(5, 10)]
+        (account,) = outbox.accounts
+        assert (account.read, account.stored, account.held, account.dropped) == (27, 18, 0, 9)
+
+
+async def test_what_is_dropped_after_it_was_read_from_the_disk_is_not_sent(tmp_path: Path) -> None:
+    time = Time()
+    async with opened(tmp_path / "outbox.db", time, max_bytes=500) as outbox:
+        for seq in range(1, 6):
+            await outbox.append(entry(seq, size=52))
+        time.pass_(10)
+        await outbox.maintain()
+        first = await outbox.maybe_backlog()
+        assert first == entry(1, size=52)
+        outbox.hand_out(first)
+        assert await outbox.maybe_backlog() == entry(2, size=52)
+        for seq in range(6, 9):
+            await outbox.append(entry(seq, size=52))
+        time.pass_(10)
+        await outbox.maintain()
+        assert outbox.accounts[0].dropped == 9
+        assert await outbox.maybe_backlog() == entry(4, size=52)
+        assert await drain(outbox) == [entry(seq, size=52) for seq in range(4, 9)]
+
+
+async def test_append_says_when_the_disk_limit_drops_what_was_just_taken(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db", Time(), always=True, max_bytes=500) as outbox:
+        assert not await outbox.append(*(entry(seq, size=52) for seq in range(1, 7)))
+        assert await outbox.append(entry(7, size=52))
+        assert outbox.accounts[0].dropped == 6
 
 
 async def test_a_disk_that_refuses_drops_from_memory_and_recovers_by_itself(tmp_path: Path) -> None:
@@ -350,179 +463,3 @@ async def test_a_wrong_seq_is_refused(tmp_path: Path) -> None:
             await outbox.append(entry(2))
         with pytest.raises(ValueError, match="does not follow"):
             await outbox.append(entry(3, epoch=LATER))
-
-
-T = TypeVar("T")
-
-
-@dataclass
-class Model:
-    """What an outbox must hold, however it does it: messages by id, in order; and all that ever went in."""
-
-    held: dict[MessageId, Entry] = field(default_factory=dict)
-    appended: dict[MessageId, Entry] = field(default_factory=dict)
-
-
-class OutboxMachine(RuleBasedStateMachine):
-    """Random appends, sendings, acknowledgements, restarts, kills and disks that refuse."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.folder = TemporaryDirectory()
-        self.place = 0
-        self.time = Time()
-        self.starts = 0
-        self.sent: list[Entry] = []
-        self.model = Model()
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end."""
-        return self.loop.run_until_complete(work)
-
-    @property
-    def path(self) -> Path:
-        """The file of the machine that runs now."""
-        return Path(self.folder.name) / str(self.place) / "outbox.db"
-
-    @initialize(always=st.booleans())
-    def start(self, *, always: bool) -> None:
-        """Choose the durability of this course."""
-        self.always = always
-        self.open()
-
-    def open(self) -> None:
-        """Start a process."""
-        self.starts += 1
-        self.epoch = f"{self.starts:016x}"
-        self.seq = 0
-        self.sent = []
-        chosen = OutboxSettings(
-            path=self.path, always=self.always, max_bytes=3000, memory_bytes=1500, max_age_s=1e9
-        )
-        self.outbox = Outbox(chosen, epoch=self.epoch, clock=self.time.clock)
-        self.wait(self.outbox.__aenter__())
-
-    @rule(count=st.integers(1, 6), rows=st.integers(1, 5), size=st.integers(30, 300))
-    def append(self, count: int, rows: int, size: int) -> None:
-        """Rows come."""
-        for _ in range(count):
-            self.seq += 1
-            one = entry(self.seq, epoch=self.epoch, rows=rows, size=size)
-            self.model.held[one.id] = self.model.appended[one.id] = one
-            self.wait(self.outbox.append(one))
-        self.forget_dropped()
-
-    @rule(live=st.booleans(), count=st.integers(1, 5))
-    def send(self, count: int, *, live: bool) -> None:
-        """Messages go out, live or backlog."""
-        for _ in range(count):
-            work = self.outbox.maybe_backlog()
-            one = self.outbox.maybe_live() if live else self.wait(work)
-            if live:
-                work.close()
-            if one is None:
-                break
-            assert one == self.model.held[one.id], "the bytes are those that went in"
-            assert one.id not in {sent.id for sent in self.sent}, "handed out once"
-            self.outbox.hand_out(one)
-            self.sent.append(one)
-
-    @precondition(lambda self: self.sent)
-    @rule(data=st.data())
-    def acknowledge(self, data: st.DataObject) -> None:
-        """One of them is safe."""
-        one = data.draw(st.sampled_from(self.sent))
-        self.sent.remove(one)
-        assert self.outbox.done(one.id) == (one.id in self.model.held)
-        assert not self.outbox.done(one.id), "a second acknowledgement is ignored"
-        self.model.held.pop(one.id, None)
-
-    @precondition(lambda self: self.sent)
-    @rule(data=st.data())
-    def read_again(self, data: st.DataObject) -> None:
-        """One of them is sent again."""
-        one = data.draw(st.sampled_from(self.sent))
-        maybe_entry = self.wait(self.outbox.maybe_entry(one.id))
-        assert maybe_entry in (one, None)
-
-    @rule(seconds=st.sampled_from([0.3, 3.0, 11.0, 70.0]))
-    def pass_time(self, seconds: float) -> None:
-        """Time passes, upkeep is done."""
-        self.time.pass_(seconds)
-        self.wait(self.outbox.maintain())
-        self.forget_dropped()
-
-    @rule()
-    def report(self) -> None:
-        """A status was taken."""
-        self.outbox.reported(self.outbox.accounts)
-
-    @rule()
-    def restart(self) -> None:
-        """Stop in order and start again."""
-        self.wait(self.outbox.__aexit__(None, None, None))
-        self.forget_dropped()
-        self.open()
-        assert self.outbox.clean_stop is not False
-
-    @rule()
-    def kill(self) -> None:
-        """What a kill leaves is what stands in the files now."""
-        old, self.place = self.path.parent, self.place + 1
-        on_disk = self.ids_on_disk(old)
-        shutil.copytree(old, self.path.parent)
-        self.wait(self.outbox.__aexit__(None, None, None))
-        for message in self.model.held.keys() - on_disk:
-            assert not self.always, "with `always` a kill loses nothing"
-            assert message.epoch == self.epoch, "what was on disk stays there"
-        # What was acknowledged but not deleted yet is sent once more.
-        self.model.held = {message: one for message, one in self.model.appended.items() if message in on_disk}
-        self.open()
-
-    def ids_on_disk(self, folder: Path) -> set[MessageId]:
-        """Read the file without code of ours."""
-        with TemporaryDirectory() as copy:
-            shutil.copytree(folder, copy, dirs_exist_ok=True)
-            connection = sqlite3.connect(Path(copy) / "outbox.db")
-            found = connection.execute(
-                "SELECT epoch, key & 1099511627775 FROM message JOIN epoch ON ordinal = key >> 40"
-            ).fetchall()
-            connection.close()
-        return {MessageId(epoch, seq) for epoch, seq in found}
-
-    def forget_dropped(self) -> None:
-        """Drops are the oldest first, and as many rows as the accounts say."""
-        for account in self.outbox.accounts:
-            mine = [one for one in self.model.held.values() if one.id.epoch == account.epoch]
-            excess = sum(one.rows for one in mine) - account.held
-            while excess > 0:
-                oldest = mine.pop(0)
-                excess -= oldest.rows
-                del self.model.held[oldest.id]
-            assert excess == 0, "whole messages are dropped, oldest first"
-
-    @invariant()
-    def accounts_balance(self) -> None:
-        """Every epoch adds up, and memory is bounded."""
-        if not hasattr(self, "outbox"):
-            return
-        accounts = {account.epoch: account for account in self.outbox.accounts}
-        assert all(account.balance == 0 for account in accounts.values())
-        for one in self.model.held.values():
-            assert accounts[one.id.epoch].held > 0
-        assert self.outbox.state.memory_bytes <= 1500
-
-    def teardown(self) -> None:
-        """What is left comes out."""
-        if hasattr(self, "outbox"):
-            known = {sent.id for sent in self.sent}
-            rest = {one.id for one in self.wait(drain(self.outbox))}
-            assert rest | (known & self.model.held.keys()) == self.model.held.keys(), "each comes out"
-            self.wait(self.outbox.__aexit__(None, None, None))
-        self.loop.close()
-        self.folder.cleanup()
-
-
-OutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-TestOutboxModel = OutboxMachine.TestCase

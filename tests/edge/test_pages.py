@@ -14,9 +14,12 @@ from edge.agent import Identity
 from edge.clock import Step
 from edge.config import BusConfig, DeviceConfig, Point, Serial
 from edge.health import BusState, Counts, DeviceState, Health
+from edge.missing import Missing, Role, Use
 from edge.pages import routes
+from edge.profile import Function, Register
+from edge.registers import Encoding, Layout
 from metering.local_http import Address, serving
-from metering.status import COUNTERS, EpochAccount
+from metering.status import COUNTERS, GAUGES, EpochAccount
 
 EPOCH = "0123456789abcdef"
 SERVICE = agent.Snapshot(
@@ -25,7 +28,7 @@ SERVICE = agent.Snapshot(
     clock="trusted",
     waiting_rows=0,
     accounts=(EpochAccount(EPOCH, read=10, stored=7, quarantined=0, held=3, dropped=0),),
-    counters=dict.fromkeys(COUNTERS, 0),
+    counters={**dict.fromkeys(COUNTERS, 0), "oldest_held_s": 7},
     outbox_disk_is_usable=True,
     outbox_memory_bytes=1234,
     outbox_disk_bytes=0,
@@ -65,6 +68,7 @@ def test_status_tells_of_each_bus_and_device(health: Health) -> None:
     assert (second["state"], second["detail"], second["timeouts"]) == ("silent", "no answer", 3)
     assert second["last_good_s"] is None
     assert status["outbox"]["accounts"][0]["held"] == 3
+    assert status["outbox"]["oldest_held_s"] == 7
 
 
 def test_metrics_are_what_prometheus_reads(health: Health) -> None:
@@ -77,11 +81,12 @@ def test_metrics_are_what_prometheus_reads(health: Health) -> None:
         for sample in family.samples
     }
     assert samples["zonewise_edge_rows_held", None] == 3
+    assert samples["zonewise_edge_oldest_held_s", None] == 7
     assert samples["zonewise_edge_device_good", "m1"] == 1
     assert samples["zonewise_edge_device_timeouts_total", "m2"] == 3
     assert ("zonewise_edge_device_last_good_seconds", "m2") not in samples
     for name in COUNTERS:
-        assert ("zonewise_edge_" + name + ("" if name == "meters_silent" else "_total"), None) in samples
+        assert ("zonewise_edge_" + name + ("" if name in GAUGES else "_total"), None) in samples
 
 
 def test_a_step_of_the_clock_is_shown(health: Health) -> None:
@@ -121,6 +126,54 @@ def test_a_line_that_is_down_is_red_and_a_silent_meter_is_not(health: Health) ->
         health.set_bus("line1", BusState.DOWN, "cable cut")
         code, text = get(address, "/healthz")
     assert (code, text) == (503, "bus line1 is down: cable cut\n")
+
+
+def test_a_missing_counter_is_named_wherever_people_look(health: Health) -> None:
+    counter = Register(Function.HOLDING, 0x5000, Layout(Encoding("u64")))
+    gauge = Register(Function.HOLDING, 0x5B00, Layout(Encoding("u16")))
+    health.set_missing(
+        "line1",
+        1,
+        (
+            Missing(
+                counter, Use(Role.COUNTER, "energy_import_wh"), "refused (2)", since_s=90, retry_at_s=160
+            ),
+            Missing(gauge, Use(Role.OTHER, "frequency_hz"), "refused (2)", since_s=90, retry_at_s=120),
+        ),
+    )
+    health.set_device("line1", 1, DeviceState.COUNTER_MISSING, "energy_import_wh: refused (2)")
+    with serving(Address(), routes(lambda: SERVICE, health.snapshot)) as address:
+        status = json.loads(get(address, "/status")[1])
+        code, text = get(address, "/healthz")
+        metrics = get(address, "/metrics")[1]
+    first, _ = status["devices"]
+    assert first["state"] == "counter missing"
+    assert [(one["name"], one["register"], one["is_counter"]) for one in first["missing"]] == [
+        ("energy_import_wh", "holding 20480", True),
+        ("frequency_hz", "holding 23296", False),
+    ]
+    assert 0 < first["missing"][0]["asked_again_in_s"] <= 60
+    named = "m1 (address 1 on line1) is counter missing: energy_import_wh: refused (2); asked for again in "
+    assert status["problems"][0].startswith(named)
+    assert code == 200, "the gateway itself does its work"
+    assert text.splitlines()[0] == "ok"
+    assert text.splitlines()[1].startswith(named)
+    assert (
+        'missing_register{address="1",bus="line1",is_counter="1",meter="m1",register="energy_import_wh"} 1.0'
+        in metrics
+    )
+    assert 'zonewise_edge_device_good{address="1",bus="line1",meter="m1"} 0.0' in metrics
+    assert health.counters()["meters_counter_missing"] == 1
+    assert health.counters()["meters_silent"] == 1
+
+
+def test_problems_name_each_meter_that_is_not_good_unless_its_bus_is_down(health: Health) -> None:
+    with serving(Address(), routes(lambda: SERVICE, health.snapshot)) as address:
+        assert json.loads(get(address, "/status")[1])["problems"] == [
+            "m2 (address 2 on line1) is silent: no answer"
+        ]
+        health.set_bus("line1", BusState.DOWN, "cable cut")
+        assert json.loads(get(address, "/status")[1])["problems"] == ["bus line1 is down: cable cut"]
 
 
 def test_totals_for_the_status_message_leave_out_units_of_others(health: Health) -> None:

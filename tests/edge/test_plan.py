@@ -108,6 +108,26 @@ def test_no_plan_costs_more_than_single_reads_or_greedy_ones(
     assert ours <= min(price(singles), price(greedy)) + 1e-6
 
 
+def test_a_hole_never_reads_what_is_to_be_avoided() -> None:
+    wanted, lacking = [register(0), register(12)], register(4)
+
+    assert plan(wanted, request_cost=11, avoid=[lacking]) == (Block(INPUT, 0, 2), Block(INPUT, 12, 2))
+    assert plan(wanted, request_cost=11, avoid=[register(4, function=HOLDING)]) == (Block(INPUT, 0, 14),)
+
+
+@given(wanted=register_sets(), cost=st.floats(0, 200), data=st.data())
+def test_what_is_avoided_is_in_no_block_and_all_else_is_read(
+    wanted: list[Register], cost: float, data: st.DataObject
+) -> None:
+    avoided = data.draw(st.sets(st.sampled_from(wanted), max_size=3)) if wanted else set()
+
+    whole = ReadPlan.of(wanted, request_cost=cost, avoid=avoided)
+
+    assert not any(block.covers(one) for block in whole.blocks for one in avoided)
+    for one in set(wanted) - avoided:
+        assert sum(block.covers(one) for block in whole.blocks) == 1
+
+
 def test_a_refused_block_gives_up_its_holes_first_then_is_halved() -> None:
     wanted = [register(0), register(2), register(10), register(12)]
 

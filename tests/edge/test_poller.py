@@ -13,7 +13,7 @@ import pytest
 from edge import catalogue
 from edge.config import BusConfig, DeviceConfig, Point, Serial, Tcp
 from edge.decode import Wiring
-from edge.errors import GarbledAnswer, LineDown, MeterRefused
+from edge.errors import GarbledAnswer, LineDown
 from edge.health import BusState, DeviceState, Health
 from edge.polled import Polled
 from edge.poller import Outlets, Poller
@@ -162,7 +162,7 @@ async def test_what_a_meter_does_not_have_is_left_out_and_remembered() -> None:
 
 async def test_a_busy_meter_gives_part_of_a_row() -> None:
     bench = Bench(serial_bus(), [device(1, poll_s=10.0)])
-    bench.line.errors[1].append(MeterRefused(6))
+    bench.line.refused = {0: 6}
     await bench.run(5)
     assert bench.rows[0].quality & ReadingFlag.PARTIAL
     assert bench.state(1) is DeviceState.GOOD
@@ -224,7 +224,7 @@ async def test_channels_are_read_together_and_give_a_row_each() -> None:
     bench = Bench(serial_bus(), [device(7, "wirenboard-wb-mwac-v2", points=points)])
     bench.line.images.update({(7, 1071): 5, (7, 1075): 9})
     await bench.run(5)
-    assert len(bench.line.asked) == 1 or bench.line.asked[0][2].count == 8
+    assert [(block.address, block.count) for _, _, block in bench.line.asked[:1]] == [(1068, 8)]
     assert [(row.meter, row.values) for row in bench.rows[:2]] == [("z2-water", (5,)), ("z3-water", (9,))]
 
 
@@ -237,6 +237,7 @@ async def test_facts_follow_what_was_read_and_are_told_once() -> None:
     assert bench.facts["m1"].serial == "4711"
     assert bench.poller.facts == bench.facts
     assert bench.facts["m1"].counters["energy_import_wh"].step > 0
+    assert (bench.facts["m1"].ct_primary_a, bench.facts["m1"].vt_primary_v) == (250.0, None)
 
 
 async def test_a_line_that_is_down_is_opened_again_and_said_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -281,3 +281,28 @@ async def test_a_change_of_a_meter_is_announced(mosquitto: Mosquitto, tmp_path: 
         source.facts["m-1"] = MeterFacts("maker-model", "0123456789ab", Medium.WATER, 10.0, serial="4711")
         source.learn(source.facts)
         await until(lambda: any(b"4711" in one.body for one in receiver.heard))
+        births = [birth.decode(one.body) for one in receiver.heard if one.topic.endswith("/birth")]
+
+    # The device was there when it was read, not when the birth was drawn up.
+    (since_ms,) = {one.meters["m-1"].since_ms for one in births if "m-1" in one.meters}
+    assert since_ms is not None
+    assert births[0].time_ms <= since_ms <= births[-1].time_ms
+
+
+async def test_while_ingest_holds_a_gateway_only_probes(
+    mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker, source = broker_of(mosquitto), Source()
+    async with Acknowledger(PARK, broker, deaf=True) as receiver:
+        await until(lambda: receiver.link is not None and receiver.link.is_up)
+        receiver.say_holding()
+        async with running(config(tmp_path, broker), source) as service:
+            await until(lambda: "holds" in caplog.text)
+            before = len(receiver.bodies)
+            await asyncio.sleep(4)
+            # Twenty messages were made meanwhile.
+            assert len(receiver.bodies) - before <= 3
+            assert service.snapshot().outstanding <= 3
+            receiver.deaf = False
+            receiver.say_online(online=True)
+            await until(lambda: len(receiver.rows) > 200)

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,16 @@ def test_bytes_count_too() -> None:
     one.sent(item(1, size=700), now_s=0)
     assert not one.may_send(item(2, size=301), now_s=0)
     assert one.may_send(item(2, size=300), now_s=0)
-    assert not one.may_send(item(2, size=300, backlog=True), now_s=0) or LIMITS.live_share == 0.25
+    assert one.may_send(item(2, size=300, backlog=True), now_s=0)
+    assert not one.may_send(item(2, size=301, backlog=True), now_s=0)
+
+
+def test_backlog_leaves_a_quarter_of_the_bytes_for_live() -> None:
+    one = open_window()
+    one.sent(item(1, size=400, backlog=True), now_s=0)
+    assert not one.may_send(item(2, size=351, backlog=True), now_s=0)
+    assert one.may_send(item(2, size=350, backlog=True), now_s=0)
+    assert one.may_send(item(2, size=600), now_s=0)
 
 
 def test_a_message_larger_than_the_window_travels_alone() -> None:
@@ -96,8 +106,19 @@ def test_time_outs_follow_measured_acknowledgements() -> None:
         one.done(item(seq).id, now_s=10 * seq + 4)
     assert one.round_trip_s == pytest.approx(4)
     one.sent(item(99), now_s=1000)
-    assert not one.due(now_s=1004)
-    assert one.due(now_s=1010)
+    # 4 s and a little variation, and half of the jitter of a quarter: below the 5 s before any measurement.
+    assert not one.due(now_s=1004.49)
+    assert one.due(now_s=1004.6)
+
+
+def test_a_slow_receiver_is_given_its_time() -> None:
+    one = open_window()
+    for seq in range(1, 30):
+        one.sent(item(seq), now_s=30 * seq)
+        one.done(item(seq).id, now_s=30 * seq + 20)
+    one.sent(item(99), now_s=1000)
+    assert not one.due(now_s=1022)
+    assert one.due(now_s=1023)
 
 
 def test_a_round_trip_is_that_of_a_message_sent_once() -> None:
@@ -176,6 +197,164 @@ def test_an_acknowledgement_proves_that_somebody_listens() -> None:
     one.sent(item(1), now_s=5)
     assert one.done(item(1).id, now_s=5)
     assert one.is_heard
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"messages": 0}, "no room"),
+        ({"bytes": 0}, "no room"),
+        ({"live_share": -0.01}, "no room"),
+        ({"live_share": 1.0}, "no room"),
+        ({"least_timeout_s": 0.0}, "not in order"),
+        ({"least_timeout_s": 5.1}, "not in order"),
+        ({"first_timeout_s": 60.1}, "not in order"),
+        ({"most_timeout_s": 4.9}, "not in order"),
+    ],
+)
+def test_limits_that_leave_no_room_are_refused(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        WindowLimits(**changes)
+
+
+def test_limits_at_their_edges_are_taken() -> None:
+    WindowLimits(messages=1, bytes=1, live_share=0.0)
+    WindowLimits(least_timeout_s=0.5, first_timeout_s=0.5, most_timeout_s=0.5)
+
+
+def test_a_new_window_has_sent_nothing_and_knows_no_round_trip() -> None:
+    one = window()
+    assert one.round_trip_s == float("inf")
+    assert (len(one), one.is_heard, item(1).id in one) == (0, False, False)
+    one.link_up(now_s=0)
+    one.sent(item(1), now_s=2)
+    assert (len(one), item(1).id in one, item(2).id in one) == (1, True, False)
+
+
+def test_what_is_outstanding_is_not_sent_for_the_first_time_again() -> None:
+    one = open_window()
+    one.sent(item(1), now_s=0)
+    assert not one.may_send(item(1), now_s=0)
+    with pytest.raises(ValueError, match="outstanding already"):
+        one.sent(item(1), now_s=0)
+
+
+def test_what_is_not_outstanding_is_neither_done_nor_given_up() -> None:
+    one = open_window()
+    assert not one.done(item(1).id, now_s=0)
+    one.forget(item(1).id)
+    one.sent(item(1), now_s=0)
+    assert one.done(item(1).id, now_s=1)
+    assert not one.done(item(1).id, now_s=2)
+    assert one.round_trip_s == 1
+
+
+def test_what_was_given_up_leaves_its_room() -> None:
+    one = open_window()
+    one.sent(item(1, size=700, backlog=True), now_s=0)
+    assert not one.may_send(item(2, size=700, backlog=True), now_s=0)
+    one.forget(item(1).id)
+    assert one.may_send(item(2, size=700, backlog=True), now_s=0)
+
+
+def instants_of_probes(one: DeliveryWindow, *, from_s: float, until_s: float) -> list[float]:
+    """Return when something is sent again, to a sixteenth of a second."""
+    ticks = range(int(from_s * 16) + 1, int(until_s * 16) + 1)
+    return [tick / 16 for tick in ticks if one.due(now_s=tick / 16)]
+
+
+def test_probes_come_after_two_seconds_and_then_at_growing_pauses() -> None:
+    one = window()
+    one.link_up(now_s=0)
+    assert not one.may_send(item(1), now_s=1.99)
+    assert one.may_send(item(1), now_s=2)
+    one.sent(item(1), now_s=2)
+    # 2, 4, 8, ... s up to 48 s, each and half of the jitter of a quarter.
+    pauses = [2.25, 4.5, 9, 18, 36, 54, 54]
+    expected = [2 + sum(pauses[: count + 1]) for count in range(len(pauses))]
+    assert instants_of_probes(one, from_s=2, until_s=200) == expected
+
+
+def test_a_probe_is_one_message_the_oldest() -> None:
+    one = open_window()
+    for seq in (1, 2, 3):
+        one.sent(item(seq), now_s=0)
+    one.receiver("1", online=False)
+    assert not one.is_heard
+    assert [late.id.seq for late in one.due(now_s=10)] == [1]
+    assert one.due(now_s=10) == ()
+
+
+def test_sending_to_somebody_is_no_probe() -> None:
+    one = open_window()
+    one.sent(item(1), now_s=100)
+    one.receiver("1", online=False)
+    assert one.due(now_s=100.1), "the first probe need not wait"
+
+
+def test_each_receiver_counts_until_the_last_is_gone() -> None:
+    one = open_window()
+    one.receiver("2", online=True)
+    one.receiver("1", online=False)
+    assert one.is_heard
+    one.receiver("2", online=False)
+    assert not one.is_heard
+
+
+def test_who_acknowledges_without_a_name_is_gone_when_any_receiver_goes() -> None:
+    one = window()
+    one.link_up(now_s=0)
+    one.sent(item(1), now_s=5)
+    one.done(item(1).id, now_s=5)
+    assert one.is_heard
+    one.receiver("1", online=False)
+    assert not one.is_heard
+
+
+def test_no_matching_subscribers_starts_the_pauses_anew() -> None:
+    one = open_window()
+    one.sent(item(1), now_s=0)
+    one.unheard(now_s=10)
+    assert not one.is_heard
+    assert instants_of_probes(one, from_s=10, until_s=30) == [12, 14.25, 18.75, 27.75]
+    one.unheard(now_s=28)
+    assert instants_of_probes(one, from_s=28, until_s=60) == [45.75], "said again, it changes nothing"
+    one.heard()
+    one.unheard(now_s=60)
+    assert instants_of_probes(one, from_s=60, until_s=66) == [62, 64.25]
+
+
+def test_a_lost_link_ends_what_no_matching_subscribers_said() -> None:
+    one = window()
+    one.link_up(now_s=0)
+    one.sent(item(1), now_s=2)
+    one.unheard(now_s=2)
+    assert instants_of_probes(one, from_s=2, until_s=9) == [4, 6.25]
+    one.link_down()
+    one.link_up(now_s=10)
+    assert instants_of_probes(one, from_s=10, until_s=30) == [12, 14.25, 18.75, 27.75]
+    one.unheard(now_s=30)
+    assert instants_of_probes(one, from_s=30, until_s=35) == [32, 34.25]
+
+
+def test_a_message_is_due_at_its_instant() -> None:
+    one = open_window()
+    one.sent(item(1), now_s=0)
+    assert not one.due(now_s=5.6249)
+    assert one.due(now_s=5.625)
+    assert not one.due(now_s=5.625 + 11.2499)
+    assert one.due(now_s=5.625 + 11.25)
+
+
+def test_probes_and_sendings_for_who_came_do_not_lengthen_the_time_outs() -> None:
+    one = window()
+    one.link_up(now_s=0)
+    one.sent(item(1), now_s=2)
+    assert len(instants_of_probes(one, from_s=2, until_s=100)) == 5
+    one.receiver("1", online=True)
+    assert one.due(now_s=100)
+    assert not one.due(now_s=105.5)
+    assert one.due(now_s=105.625)
 
 
 @dataclass

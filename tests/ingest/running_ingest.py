@@ -71,10 +71,21 @@ class Gateway:
         retain: bool = False,
     ) -> None:
         """Publish with QoS 1 and wait for the broker."""
+        self.publish(payload, properties, kind=kind, retain=retain).wait_for_publish(20)
+
+    def publish(
+        self,
+        payload: bytes,
+        properties: Sequence[tuple[str, str]] = (),
+        *,
+        kind: str = "data",
+        retain: bool = False,
+    ) -> paho.MQTTMessageInfo:
+        """Publish with QoS 1 and go on: what is sent next waits behind it at the broker."""
         packed = Properties(PacketTypes.PUBLISH)
         packed.UserProperty = list(properties)
         topic = f"zonewise/v1/{self.park}/{self.name}/{kind}"
-        self.client.publish(topic, payload, qos=1, retain=retain, properties=packed).wait_for_publish(20)
+        return self.client.publish(topic, payload, qos=1, retain=retain, properties=packed)
 
     def send_rows(self, seq: int, rows: Sequence[Any], **changes: object) -> None:
         """Send a well-formed data message."""

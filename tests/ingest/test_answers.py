@@ -2,7 +2,9 @@
 
 import json
 import socket
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -205,3 +207,26 @@ def test_3_is_written_to_and_cannot_delete(tmp_path: Path) -> None:
 def test_the_client_runs_on_the_real_urllib3() -> None:
     # urllib3-future, which grafana-client pulls in, takes urllib3's place with versions like 2.19.900.
     assert int(vars(urllib3)["__version__"].split(".")[2]) < 900
+
+
+@pytest.mark.parametrize("body", [b"", b'{"results":[]}' + b" " * 500])
+def test_an_answer_that_dribbles_ends_at_the_time_out(body: bytes) -> None:
+    with answering([Answer(200, body, dribble_s=0.2), Answer(204)]) as server:
+        store = open_store(StoreConfig(flavour=Flavour.ONE, url=server.url, timeout_s=1.0))
+        began_s = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            store.query("a", "SHOW MEASUREMENTS")
+        assert time.monotonic() - began_s < 5
+        store.write("a", b"m v=1.0 1")
+
+
+def test_closing_a_store_ends_what_waits_for_an_answer() -> None:
+    with answering([Answer(200, b" " * 500, dribble_s=0.2)]) as server, ThreadPoolExecutor(1) as threads:
+        store = open_store(StoreConfig(flavour=Flavour.ONE, url=server.url))
+        asked = threads.submit(store.query, "a", "SHOW MEASUREMENTS")
+        while not server.requests:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        store.close()
+        with pytest.raises(StoreUnavailable):
+            asked.result(timeout=5)

@@ -5,13 +5,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import pytest
 
 from ingest.quarantine import Quarantine
+from ingest.subscriber import RECEIVE_MAXIMUM
 from metering.readings import ReadingFlag
-from tests.ingest.running_ingest import Gateway, body, gateway, now_ms, page, points, running, tags
+from tests.ingest.running_ingest import EPOCH, Gateway, body, gateway, now_ms, page, points, running, tags
 from tests.system.chain import Chain, wait_until
 
 pytestmark = pytest.mark.servers
@@ -49,6 +51,18 @@ class Station:
         ack = self.gateway.wait_ack(seq)
         assert (seq, self.gateway.reasons(seq)) == (seq, [])
         assert ack["rows_stored"] >= 1
+
+    def good_passes_when_sent_again(self) -> None:
+        """A good message goes through, sent again as gateways do: behind a flood of their own the first is discarded."""
+        seq = self.next_seq()
+        message = body(seq, [self.row("m-2")])
+
+        def is_acknowledged() -> bool:
+            self.gateway.send(message, tags(seq, 1))
+            self.gateway.heard.wait(0.5)
+            return self.gateway.maybe_ack(seq) is not None
+
+        wait_until("a good message is acknowledged", is_acknowledged)
 
     def quarantined(self, reason: str) -> int:
         """Count the rows in the quarantine for a reason."""
@@ -128,6 +142,25 @@ def test_a_bad_row_is_set_aside_and_its_neighbours_are_stored(station: Station, 
     station.good_passes()
 
 
+def test_a_water_row_of_an_electricity_meter_is_set_aside(station: Station) -> None:
+    seq = station.next_seq()
+    station.gateway.send_rows(seq, [["m-1", now_ms(), 0, 5]], medium="water", quantities=["volume_l"])
+    station.gateway.wait_ack(seq)
+    assert station.gateway.reasons(seq) == [(1, "wrong_medium")]
+    (park,) = json.loads(page(station.park, "/status")[1])
+    assert ["wrong_medium", "gw-1"] in park["open_events"]
+    station.good_passes()
+
+
+@pytest.mark.parametrize("seq", ["1_0", "\u0663", "+7"])
+def test_a_seq_that_is_not_written_in_digits_is_no_seq(station: Station, seq: str) -> None:
+    before, acks = count_whole(station, "not_json"), len(station.gateway.acks)
+    station.gateway.send(b"{", [("epoch", EPOCH), ("seq", seq), ("rows", "1")])
+    wait_until("it is in the quarantine", lambda: count_whole(station, "not_json") == before + 1)
+    assert len(station.gateway.acks) == acks
+    station.good_passes()
+
+
 def test_an_unknown_medium_is_set_aside(station: Station) -> None:
     seq = station.next_seq()
     station.gateway.send_rows(seq, [station.row(), station.row("m-2")], medium="steam")
@@ -140,6 +173,7 @@ VALUES: dict[str, tuple[ReadingFlag, dict[str, Any]]] = {
     "text": (ReadingFlag.NOT_A_NUMBER, {"power": "1.5"}),
     "true": (ReadingFlag.NOT_A_NUMBER, {"power": True}),
     "NaN": (ReadingFlag.NOT_A_NUMBER, {"power": float("nan")}),
+    "a counter of 12.7": (ReadingFlag.NOT_WHOLE, {"energy": 12.7}),
     "infinity": (ReadingFlag.NOT_A_NUMBER, {"power": float("inf")}),
     "a list": (ReadingFlag.NOT_A_NUMBER, {"power": [1.5]}),
     "too large": (ReadingFlag.OUT_OF_RANGE, {"power": 1e9}),
@@ -157,8 +191,9 @@ def test_a_bad_value_is_nulled_with_its_bit_and_the_row_is_stored(station: Stati
     assert station.gateway.reasons(seq) == []
     (stored,) = [one for one in points(station.park, "electricity") if one["time"] == row[1]]
     assert stored["quality"] == flag
-    assert "active_power_w" not in stored
-    assert stored["energy_import_wh"] == row[3]
+    nulled, kept = ("active_power_w", "energy_import_wh")[:: 1 if "power" in changes else -1]
+    assert nulled not in stored
+    assert stored[kept] == row[3 if kept == "energy_import_wh" else 4]
     station.good_passes()
 
 
@@ -229,6 +264,65 @@ def test_bad_statuses_and_topics_harm_nothing(station: Station) -> None:
         ),
     )
     station.good_passes()
+
+
+@pytest.mark.parametrize("kind", ["status", "birth", "data"])
+def test_more_nested_messages_than_may_wait_for_a_puback_stop_nothing(station: Station, kind: str) -> None:
+    whole = {"schema": 1, "gateway": "HERE", "epoch": EPOCH, "time_ms": now_ms(), "software": "t"}
+    nested = json.dumps(whole).replace('"HERE"', deep(1000).decode()).encode()
+    for _ in range(RECEIVE_MAXIMUM + 100):
+        station.gateway.publish(nested, kind=kind)
+    station.good_passes_when_sent_again()
+    (park,) = json.loads(page(station.park, "/status")[1])
+    assert (park["withheld"], park["problems"]) == (0, [])
+
+
+def test_bad_statuses_are_counted_and_named_in_the_log_once(station: Station) -> None:
+    def counted() -> int:
+        (park,) = json.loads(page(station.park, "/status")[1])
+        return int(park["unreadable_statuses"].get("gw-1", 0))
+
+    before, lines = counted(), station.park.programs["ingest"].log.count("statuses of gw-1 cannot be read")
+    for _ in range(50):
+        station.gateway.send(b'{"schema":1.0}', kind="status")
+    wait_until("all are counted", lambda: counted() == before + 50)
+    assert station.park.programs["ingest"].log.count("statuses of gw-1 cannot be read") <= max(lines, 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_on_every_topic_stop_nothing(station: Station, seed: int) -> None:
+    """More than may wait for a PUBACK, of each kind: one that is never sent would stop the park."""
+    dice = Random(seed)
+    good = body(1, [station.row()])
+    for number in range(4 * RECEIVE_MAXIMUM):
+        kind = dice.choice(["data", "birth", "status", "status", "birth"])
+        payload = damaged(good, dice)
+        station.gateway.publish(payload, tags(10_000 + number, 1) if dice.random() < 0.5 else (), kind=kind)
+    station.good_passes_when_sent_again()
+    (park,) = json.loads(page(station.park, "/status")[1])
+    assert (park["withheld"], park["problems"]) == (0, [])
+
+
+def damaged(good: bytes, dice: Random) -> bytes:
+    """Give bytes that are nearly a message of ours, or far from it."""
+    match dice.randrange(5):
+        case 0:
+            return dice.randbytes(dice.randrange(200))
+        case 1:
+            at = dice.randrange(len(good))
+            return good[:at] + dice.randbytes(3) + good[at + 3 :]
+        case 2:
+            levels = dice.randrange(1100)
+            word = dice.choice([b'"gw-1"', b"0", b"null", b"230.0", b"[]"])
+            return good.replace(word, b"[" * levels + b"]" * levels)
+        case 3:
+            told = {"schema": 1, "gateway": "gw-1", "epoch": EPOCH, "time_ms": now_ms(), "software": "t"}
+            told |= {"online": True, "clean_stop": None, "accounts": [], "counters": {}, "meters": {}}
+            key = dice.choice(sorted(told))
+            values = [None, 1.5, -1, 10**40, "x" * 5000, [], {}, True, [[]] * 50, {"a": {"b": [1e400]}}]
+            return json.dumps({**told, key: dice.choice(values)}).encode()
+        case _:
+            return zlib.compress(good[: dice.randrange(len(good))])
 
 
 def test_at_the_end_every_row_is_accounted_for(station: Station) -> None:

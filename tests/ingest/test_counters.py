@@ -1,13 +1,15 @@
 """Counters: what is a rise, a rollover, a reset, or none of them."""
 
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.counters import HOLD_MS, LOOK_BACK_MS, CounterRules, Course, Flaw, unwrap
+from ingest.counters import HOLD_MS, LOOK_BACK_MS, CounterRules, Course, Excess, Flaw, unwrap
+from ingest.rises import RiseCap, cap_of, rated_per_h
 from metering.series import IntervalQuality
 
 POLL_MS = 10_000
@@ -113,6 +115,95 @@ def test_rules_that_describe_no_counter_cannot_be_made() -> None:
         CounterRules(step=0)
 
 
+MINUTE_MS = 60_000
+#: A transformer of 250/5, read in steps of 10 Wh.
+CAPPED = CounterRules(step=10, modulus=100_000_000, cap=cap_of(rated_per_h(250), step=10, slack_ms=60_000))
+
+
+def minutes(*values: int) -> list[tuple[int, int]]:
+    return reads(*values, every_ms=MINUTE_MS)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected", "rejected"),
+    [
+        ("within the cap nothing changes", (0, 3000, 6000), [3000, 3000], 0),
+        ("one corrupt read, below what would be a spike", (500_000, 520_000, 501_000), [1000], 1),
+        ("corrupt reads, then back", (500_000, 50_000_000, 98_000_000, 501_000, 502_000), [1000, 1000], 2),
+        ("another device that begins higher", (500_000, 501_000, 3_000_000, 3_001_000), [1000, 0, 1000], 0),
+        ("a roll-over that no load explains", (99_999_000, 99_999_500, 8_000_000), [500, 0], 0),
+        ("a roll-over", (99_999_000, 99_999_500, 500), [500, 1000], 0),
+        ("a reset that no load explains", (90_000_000, 90_001_000, 700_000, 701_000), [1000, 0, 1000], 0),
+        ("a reset", (90_000_000, 90_001_000, 700, 1700), [1000, 700, 1000], 0),
+        ("a dip that ends far above", (500_000, 0, 900_000, 901_000), [0, 0, 1000], 0),
+    ],
+)  # fmt: skip
+def test_no_verdict_counts_a_rise_above_the_cap(
+    name: str, values: tuple[int, ...], expected: list[int], rejected: int
+) -> None:
+    course = unwrap(minutes(*values), CAPPED)
+
+    assert (rises(course), course.rejected) == (expected, rejected), name
+
+
+def test_a_large_rise_over_a_long_gap_is_a_catch_up() -> None:
+    nine_hours = [(0, 1_000_000), (9 * 60 * MINUTE_MS, 1_000_000 + 9 * 200_000)]
+
+    assert rises(unwrap(nine_hours, CAPPED)) == [1_800_000]
+    assert unwrap(nine_hours, CAPPED).flaws == ()
+
+
+def test_at_any_gap_two_steps_are_allowed() -> None:
+    coarse = CounterRules(step=100_000, cap=cap_of(1000, step=100_000, slack_ms=0))
+
+    assert rises(unwrap([(0, 0), (1, 100_000), (2, 200_000)], coarse)) == [100_000, 100_000]
+
+
+def test_a_jump_that_would_be_allowed_some_minutes_later_is_none_the_less_a_jump() -> None:
+    stays = [500_000 + 100 * i + 30_000 * (i >= 5) for i in range(40)]
+
+    assert rises(unwrap(minutes(*stays), CAPPED))[3:7] == [100, 0, 100, 100]
+    assert unwrap(minutes(*stays), CAPPED).rejected == 0
+
+
+def test_a_jump_is_told_and_the_time_around_it_doubted() -> None:
+    course = unwrap(minutes(500_000, 501_000, 3_000_000, 3_001_000), CAPPED)
+    doubted_ms = 2 * MINUTE_MS + CAPPED.doubt_ms
+
+    assert course.excesses == (Excess(MINUTE_MS, 2 * MINUTE_MS, 2_499_000, rated_per_h(250), is_over=False),)
+    assert course.flaws == (
+        Flaw(MINUTE_MS, 2 * MINUTE_MS, IntervalQuality.SUSPECT, is_gap=True),
+        Flaw(2 * MINUTE_MS, doubted_ms, IntervalQuality.SUSPECT),
+    )
+    assert unwrap(minutes(500_000, 99_000_000, 500_100), CAPPED).excesses[0].is_over
+
+
+@pytest.mark.parametrize(
+    "corrupt", [lambda _i: 99_500_000, lambda i: 40_000_000 + (i * 37_000_003) % 50_000_000]
+)
+def test_after_half_an_hour_of_corrupt_reads_the_sum_is_true(corrupt: Callable[[int], int]) -> None:
+    true = [500_000 + 1000 * i for i in range(120)]
+    shown = [corrupt(i) if 40 <= i < 70 else value for i, value in enumerate(true)]
+    course = unwrap(minutes(*shown), CAPPED)
+
+    assert course.totals[-1] - course.totals[0] == 119_000
+    doubted = [flaw for flaw in course.flaws if flaw.quality is IntervalQuality.SUSPECT]
+    assert min(flaw.from_ms for flaw in doubted) == 39 * MINUTE_MS
+    assert max(flaw.to_ms for flaw in doubted) >= 70 * MINUTE_MS
+
+
+def test_a_cap_is_exact_beyond_floating_point() -> None:
+    per_h = 10**15 + 1
+    assert RiseCap(per_h).allows(10**15 + 1, 3_600_000)
+    assert not RiseCap(per_h).allows(10**15 + 2, 3_600_000)
+
+
+@pytest.mark.parametrize("cap", [(0, 0), (-1, 0), (1, -1)])
+def test_a_cap_that_limits_no_counter_cannot_be_made(cap: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="cannot limit"):
+        RiseCap(*cap)
+
+
 some_reads = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 70_000)), max_size=40).map(
     lambda found: [(t * POLL_MS, v) for t, v in found]
 )
@@ -185,3 +276,47 @@ def test_a_window_gives_the_same_rises_as_all_of_history(data: st.DataObject) ->
         return [(t, total - base) for t, total in pairs if t >= from_ms]
 
     assert after(window) == after(whole)
+
+
+def with_faults(dice: random.Random) -> list[tuple[int, int]]:
+    """Eight hours by the minute, with resets, dips, exchanged devices and corrupt reads for a while."""
+    value, corrupt, found = 50_000, 0, []
+    for minute in range(480):
+        value += dice.randrange(4)
+        fault = dice.randrange(80)
+        value = {0: 0, 1: value + 100_000, 2: 40_000}.get(fault, value)
+        corrupt = dice.randrange(1, 40) if fault == 3 else max(0, corrupt - 1)
+        shown = value + dice.choice((900_000, 900_000, 2_000_000)) if corrupt else value
+        found.append((minute * MINUTE_MS, 0 if fault == 4 else shown))
+    return found
+
+
+@given(st.randoms(use_true_random=False))
+def test_with_a_cap_too_a_window_gives_the_same_as_all_of_history(dice: random.Random) -> None:
+    rules = CounterRules(cap=RiseCap(600, 20))
+    found = with_faults(dice)
+    from_ms = 300 * MINUTE_MS
+
+    window = unwrap([read for read in found if read[0] >= from_ms - 2 * LOOK_BACK_MS], rules)
+    whole = unwrap(found, rules)
+
+    def after(course: Course) -> object:
+        first = next(i for i, time_ms in enumerate(course.times_ms) if time_ms >= from_ms)
+        base = course.totals[first]
+        totals = zip(course.times_ms[first:], (total - base for total in course.totals[first:]), strict=True)
+        flaws = [flaw for flaw in course.flaws if flaw.to_ms > from_ms]
+        excesses = [one for one in course.excesses if one.to_ms > from_ms]
+        return list(totals), flaws, excesses
+
+    assert after(window) == after(whole)
+
+
+@given(st.randoms(use_true_random=False))
+def test_with_a_cap_every_counted_rise_is_within_it(dice: random.Random) -> None:
+    rules = CounterRules(cap=RiseCap(600, 20))
+    course = unwrap(with_faults(dice), rules)
+    doubted = [flaw for flaw in course.flaws if flaw.quality is IntervalQuality.SUSPECT]
+
+    for (from_ms, to_ms), rise in zip(pairwise(course.times_ms), rises(course), strict=True):
+        is_doubted = any(flaw.from_ms <= from_ms and to_ms <= flaw.to_ms for flaw in doubted)
+        assert rules.allows(rise, to_ms - from_ms) or is_doubted

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ingest.__main__ import cli
+from ingest.command_line import cli
 from ingest.journal import Journal, Record
 
 NOON_MS = 1_790_078_400_000  # 2026-09-22T12:00:00Z

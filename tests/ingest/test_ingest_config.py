@@ -8,8 +8,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from ingest.__main__ import cli
-from ingest.config import Flavour, IngestConfig, load_config
+from ingest.command_line import cli
+from ingest.config import Flavour, IngestConfig, QuarantineConfig, load_config
 from metering.config import json_schema
 from metering.errors import ConfigError
 from metering.local_http import Address
@@ -29,6 +29,7 @@ store: {flavour: 2, url: "https://influx.example", token_file: secrets/token, or
 parks: parks
 data: /var/lib/zonewise
 journal: {path: /mnt/journal, keep_days: 400}
+quarantine: {keep_days: 90, max_mb_per_gateway_and_day: 20}
 http: 127.0.0.1:0
 """
 
@@ -57,6 +58,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert config.broker.tls.key_file == Path("/etc/ingest.key")
     assert config.store.token_file == tmp_path / "secrets" / "token"
     assert (config.journal_folder, config.journal.keep_days) == (Path("/mnt/journal"), 400)
+    assert config.quarantine == QuarantineConfig(keep_days=90, max_mb_per_gateway_and_day=20)
 
 
 def test_all_problems_come_at_once_with_their_places(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from ingest.__main__ import cli
+from ingest.command_line import cli
 from ingest.config import Flavour, StoreConfig
 from ingest.errors import StoreDenied
 from ingest.store import open_store

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.counters import CounterRules, unwrap
+from ingest.counters import CounterRules, Course, Flaw, unwrap
 from ingest.intervals import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
 from metering.series import SLOT_MS, IntervalQuality
 
@@ -54,6 +54,28 @@ def test_a_gap_is_spread_evenly_and_marked() -> None:
     # 15 x 10 by the end of the first slot; 450 over the 45 min without a read.
     assert [one.value for one in found] == [150, 150, 150, 150, 150]
     assert [one.quality for one in found] == [MEASURED, INTERPOLATED, INTERPOLATED, INTERPOLATED, MEASURED]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ([(16, 29)], [MEASURED, SUSPECT, MEASURED]),
+        ([(15, 30)], [MEASURED, MISSING, MEASURED]),
+        ([(10, 40)], [SUSPECT, MISSING, SUSPECT]),
+        ([(10, 20), (20, 40)], [SUSPECT, MISSING, SUSPECT]),
+        ([(10, 20), (21, 40)], [SUSPECT, SUSPECT, SUSPECT]),
+    ],
+)
+def test_a_slot_within_a_gap_of_which_nothing_is_known_has_no_value(
+    gaps: list[tuple[int, int]], expected: list[IntervalQuality]
+) -> None:
+    times_ms = [minute * MINUTE_MS for minute in range(46)]
+    flaws = tuple(Flaw(a * MINUTE_MS, b * MINUTE_MS, SUSPECT, is_gap=True) for a, b in gaps)
+    course = Course(times_ms, list(range(46)), flaws)
+    found = slot_values(course, start_ms=0, stop_ms=3 * SLOT_MS, tolerance_ms=0)
+
+    assert [one.quality for one in found] == expected
+    assert [one.value for one in found] == [None if one is MISSING else 15 for one in expected]
 
 
 def test_what_no_read_bounds_is_missing() -> None:

@@ -90,6 +90,31 @@ def born(**changes: object) -> Record:
     return Record("zonewise/v1/demo/gw-1/birth", NOW_MS, (), body)
 
 
+def test_a_row_of_another_medium_than_its_meters_is_refused() -> None:
+    one = judge()
+    one.judge(born(meters={"m-1": {**FACTS, "medium": "electricity"}}))
+    block = {
+        "medium": "water",
+        "quantities": ["volume_l"],
+        "rows": [["m-1", NOW_MS, 0, 1], ["m-9", NOW_MS, 0, 1]],
+    }
+    electricity = {
+        "medium": "electricity",
+        "quantities": ["energy_import_wh"],
+        "rows": [["m-1", NOW_MS, 0, 1]],
+    }
+    verdict = one.judge(data(good(blocks=[block, electricity])))
+    assert verdict.refused == [(0, "wrong_medium", "m-1")]
+    assert [row.position for row in verdict.stored] == [1, 2]
+
+
+def test_rows_of_one_instant_in_two_blocks_are_found() -> None:
+    block = {"medium": "water", "quantities": ["volume_l"], "rows": [["m-1", NOW_MS, 0, 1]]}
+    other = {"medium": "water", "quantities": ["flow_m3h"], "rows": [["m-1", NOW_MS, 0, 1.5]]}
+    verdict = judge().judge(data(good(blocks=[block, other])))
+    assert verdict.refused == [(1, "same_instant", "m-1")]
+
+
 def test_a_birth_gives_points_and_no_rows() -> None:
     verdict = judge().judge(born())
     assert (verdict.maybe_reason, verdict.maybe_id, verdict.rows) == (None, None, 0)
@@ -110,6 +135,12 @@ def test_a_birth_gives_points_and_no_rows() -> None:
         ({"meters": {"m-1": {**FACTS, "counters": {"volume_l": {**STEP, "step": 0}}}}}, "bad_envelope"),
         ({"meters": {"m-1": {**FACTS, "counters": {"volume_l": {**STEP, "modulus": 0}}}}}, "bad_envelope"),
         ({"time_ms": float("inf")}, "bad_envelope"),
+        ({"meters": {f"m-{number}": FACTS for number in range(1001)}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "serial": "9" * 251}}}, "bad_envelope"),
+        ({"meters": {"m-1": {**FACTS, "counters": {f"q{n}": STEP for n in range(65)}}}}, "bad_envelope"),
+        ({"software": "x" * 300_000}, "too_large"),
+        ({"time_ms": "1_0"}, "bad_envelope"),
+        ({"schema": 1.0}, "wrong_schema"),
     ],
 )
 def test_a_bad_birth_is_refused(changes: dict[str, Any], reason: str) -> None:

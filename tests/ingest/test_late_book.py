@@ -59,3 +59,14 @@ def test_spans_are_merged_and_runs_found() -> None:
     assert merged([far, two, one]) == [Span(0, 3 * SLOT_MS), far]
     assert runs([2 * SLOT_MS, 0, 9 * SLOT_MS, SLOT_MS]) == [Span(0, 3 * SLOT_MS), far]
     assert list(Span(0, 3 * SLOT_MS).chunks(2)) == [Span(0, 2 * SLOT_MS), Span(2 * SLOT_MS, 3 * SLOT_MS)]
+
+
+def test_notices_of_a_clock_that_was_set_back_are_read() -> None:
+    book = LateBook(since_ms=NOW)
+    book.note([], now_ms=NOW)
+    back = NOW - 60 * 60_000
+    book.note([], now_ms=back)
+    assert book.read_from_ms <= back
+    book.note([notice(back + 1)], now_ms=back + TICK)
+    book.note([notice(back + 1)], now_ms=back + 2 * TICK)
+    assert book.due(now_ms=back + 2 * TICK, is_patient=True) == {"m": (0, 1)}

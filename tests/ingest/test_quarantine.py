@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ingest.commands.quarantine import command
 from ingest.errors import QuarantineError
 from ingest.journal import Place
-from ingest.quarantine import Entry, Quarantine
+from ingest.quarantine import Entry, Limits, Quarantine
 from tests.peers.full_disk import files_limited_to
 
 NOON_MS = 1_790_078_400_000  # 2026-09-22T12:00:00Z
@@ -123,6 +124,40 @@ def test_whatever_a_stranger_wrote_is_kept_as_far_as_it_can_be(
         quarantine.add([replace(ENTRY, detail=detail)])
         (read,) = quarantine.read("demo")
     assert read.detail == detail[:500].encode(errors="replace").decode()
+
+
+def test_a_quota_counts_a_gateways_entries_of_a_day_also_after_a_restart(tmp_path: Path) -> None:
+    limits = Limits(gateway_day_bytes=500)
+    for _ in range(2):
+        with Quarantine(tmp_path, limits=limits) as quarantine:
+            assert not quarantine.is_full("demo", "gw-1", NOON_MS)
+            quarantine.add([ENTRY])
+    with Quarantine(tmp_path, limits=limits) as quarantine:
+        assert quarantine.is_full("demo", "gw-1", NOON_MS)
+        assert not quarantine.is_full("demo", "gw-2", NOON_MS)
+        assert not quarantine.is_full("other", "gw-1", NOON_MS)
+        assert not quarantine.is_full("demo", "gw-1", NOON_MS + DAY_MS)
+        assert quarantine.is_full("demo", "gw-1", NOON_MS)
+
+
+def test_files_older_than_is_kept_are_deleted_whatever_the_instance(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = replace(ENTRY, received_at_ms=NOON_MS + DAY_MS)
+    with (
+        Quarantine(tmp_path, instance="1-replay") as replaying,
+        Quarantine(tmp_path, limits=Limits(keep_days=30)) as quarantine,
+    ):
+        replaying.add([ENTRY])
+        quarantine.add([ENTRY, other])
+        quarantine.remove_expired(date(2026, 10, 22))
+        assert len(list(quarantine.read("demo"))) == 3
+        with caplog.at_level(logging.INFO):
+            quarantine.remove_expired(date(2026, 10, 23))
+        assert list(quarantine.read("demo")) == [other]
+        assert caplog.text.count("older than is kept, deleted") == 2
+        quarantine.add([ENTRY])
+        assert list(quarantine.read("demo")) == [ENTRY, other]
 
 
 def test_the_list_fits_a_terminal_and_cannot_steer_it(tmp_path: Path, ingest_yaml: Path) -> None:

@@ -44,7 +44,7 @@ def send_a_day(park: Chain, gw: Gateway, other: Gateway) -> None:
     now = now_ms()
     birth(gw, now - 5000, {"m-1": {}, "m-2": {}, "u-1": {}})
     wait_until("the birth is stored", lambda: len(points(park, "meters")) == 3)
-    birth(other, now - 4000, {"u-1": {}, "u-2": {"medium": "water"}})
+    birth(other, now - 4000, {"u-1": {}, "u-2": {"poll_s": 60}})
     wait_until("the other's too", lambda: len(points(park, "meters")) == 5)
     for seq in range(1, 21):
         at = now - 86_400_000 * (seq % 3) + seq

@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingest.rollup.service import ParkFolder, Service
+from ingest.errors import ClockDoubted
+from ingest.park_folder import ParkFolder
+from ingest.rollup.service import Service
 from metering.errors import ConfigError
 from metering.quantities import Medium
 from metering.series import raw_database
 from simulators.servers import Influx, free_port
-from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park
+from tests.peers.memory_store import MemoryStore
+from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park, small_park_in
 from tests.system.chain import wait_until
 
 INGEST = Path(sys.executable).parent / "zonewise-ingest"
@@ -145,6 +148,28 @@ async def test_while_influxdb_is_away_it_waits_and_then_goes_on(parks: Path, inf
 
 
 @pytest.mark.servers
+async def test_while_the_clock_is_in_doubt_nothing_is_written(parks: Path, shared_influx: Influx) -> None:
+    park, stop = filled(small_park(parks, shared_influx)), asyncio.Event()
+    doubts = [True]
+
+    def now_ms() -> int:
+        if doubts:
+            raise ClockDoubted("the clock was set back")
+        return T0 + HOUR + 20_000
+
+    running = Service(park.store, park.park, ParkFolder(parks, park.name), clock_ms=now_ms, dice=lambda: 0.0)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(running.run(stop), name="service")
+        await until("both tasks are in doubt", lambda: len(running.health.troubles) == 2)
+        assert "set back" in str(running.health.troubles)
+        assert (running.health.cycles, running.health.live_instants) == (0, 0)
+        doubts.clear()
+        await until("slots are published", lambda: running.health.published)
+        await until("all is well", lambda: running.health.is_good)
+        stop.set()
+
+
+@pytest.mark.servers
 async def test_a_faulty_edit_is_reported_and_the_last_good_park_goes_on(
     parks: Path, shared_influx: Influx
 ) -> None:
@@ -162,6 +187,25 @@ async def test_a_faulty_edit_is_reported_and_the_last_good_park_goes_on(
     running._cycle(T0 + HOUR + 30_000)
     assert running.health.is_good
     assert park.points("group_15m", group="north") == {}
+
+
+def test_whose_clock_is_not_synchronised_is_said(parks: Path, caplog: pytest.LogCaptureFixture) -> None:
+    park = filled(small_park_in(MemoryStore(), parks))
+    rows = [(59 * MINUTE + m, {IMPORT: 9.0, "quality": 8}) for m in range(12)]
+    for meter in ("press", *(f"m-{number:02}" for number in range(12))):
+        park.write("electricity", meter, rows)
+    running = service(park, parks)
+
+    running._cycle(T0 + HOUR + 20_000)
+    running._cycle(T0 + HOUR + 30_000)
+
+    assert not running.health.is_good
+    assert b"m-09 and 3 more are in no sum" in running.health._healthz().body
+    assert caplog.text.count("are in no sum") == 1
+    with caplog.at_level("INFO"):
+        running._cycle(T0 + 2 * HOUR + 20_000)
+    assert running.health.is_good
+    assert "all clocks are synchronised again" in caplog.text
 
 
 def test_a_park_that_is_gone_is_a_faulty_edit(parks: Path) -> None:

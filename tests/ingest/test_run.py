@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.ingest.running_ingest import gateway, now_ms, page, points, running
+from tests.peers.http_answers import Answer, answering
 from tests.system.chain import BIN, Chain, wait_until
 
 pytestmark = pytest.mark.servers
@@ -100,3 +102,43 @@ def test_a_process_that_still_waits_for_influxdb_ends_cleanly(tmp_path: Path) ->
         wait_until("it waits", lambda: "waits to start" in park.programs["ingest"].log)
         assert park.programs["ingest"].stop() == 0
         assert "Traceback" not in park.programs["ingest"].log
+
+
+def test_an_influxdb_that_dribbles_holds_no_stop_up(tmp_path: Path) -> None:
+    with running(tmp_path) as park, answering([Answer(200, b" " * 10_000, dribble_s=0.5)]) as slow:
+        assert park.programs["ingest"].stop() == 0
+        config = tmp_path / "ingest.yaml"
+        text = config.read_text(encoding="utf-8").replace(park.influx.url, slow.url)
+        config.write_text(text, encoding="utf-8")
+        again = park.start("again", "zonewise-ingest", "run", "--config", str(config))
+        rollup = park.start("rollup", "zonewise-ingest", "rollup", "--config", str(config), "--park", "demo")
+        wait_until("run waits for one answer and rollup for two", lambda: len(slow.requests) >= 3)
+        for program in (again, rollup):
+            began_s = time.monotonic()
+            assert program.stop() == 0, program.log
+            assert time.monotonic() - began_s < 8, program.log
+            assert "Traceback" not in program.log
+
+
+def test_an_edited_park_is_taken_and_a_faulty_one_is_said(tmp_path: Path) -> None:
+    theirs = {"medium": "electricity", "place": "z1", "gateway": "gw-2"}
+    mine = {"medium": "electricity", "place": "z1", "gateway": "gw-1"}
+    with running(tmp_path, meters={"m-1": theirs}) as park, gateway(park.broker.port) as gw:
+        gw.send_rows(1, [["m-1", now_ms(), 0, 1, 1.5, None]])
+        gw.wait_ack(1)
+        assert gw.reasons(1) == [(1, "foreign_meter")]
+        park.write_park({"m-1": {**mine, "plce": "z1"}})
+        wait_until("it says so", lambda: page(park, "/healthz")[0] == 503)
+        assert "the edited park description is not used" in page(park, "/healthz")[1]
+        assert "demo.yaml" in page(park, "/status")[1]
+        gw.send_rows(2, [["m-1", now_ms(), 0, 1, 1.5, None]])
+        gw.wait_ack(2)
+        assert gw.reasons(2) == [(1, "foreign_meter")]
+        park.write_park({"m-1": mine})
+        wait_until("all is well", lambda: page(park, "/healthz")[0] == 200)
+        gw.send_rows(3, [["m-1", now_ms(), 0, 1, 1.5, None]])
+        assert gw.wait_ack(3)["rows_stored"] == 1
+        park.write_park({"m-1": mine}, name="second")
+        wait_until("the new park is named", lambda: "not served: second" in page(park, "/healthz")[1])
+        (tmp_path / "parks" / "second.yaml").unlink()
+        wait_until("all is well again", lambda: page(park, "/healthz")[0] == 200)

@@ -1,6 +1,8 @@
 """`zonewise-ingest secrets`, with its files given to a real Mosquitto."""
 
 import base64
+import grp
+import os
 import stat
 import threading
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest import broker_files
-from ingest.__main__ import cli
+from ingest.command_line import cli
 from simulators.servers import Mosquitto, maybe_program
 
 NAMES = [
@@ -24,6 +26,7 @@ NAMES = [
     "influxdb-username",
     "mosquitto-acl",
     "mosquitto-passwords",
+    "mosquitto-passwords-ingest",
     "mqtt-demo.gw-1",
     "mqtt-demo.gw-2",
     "mqtt-ingest",
@@ -50,6 +53,8 @@ def test_each_secret_is_made_once_and_never_shown(ingest_yaml: Path) -> None:
     assert contents(ingest_yaml) == made
     assert "influxdb-admin-token: is there, kept" in second.output
     assert "mosquitto-passwords: 3 users kept, 0 added" in second.output
+    assert "mosquitto-passwords-ingest: 1 users kept, 0 added" in second.output
+    assert list(broker_files.users_in(made["mosquitto-passwords-ingest"])) == ["ingest"]
     assert max(len(line) for line in second.output.splitlines()) <= 80
 
 
@@ -167,3 +172,22 @@ def test_mosquitto_lets_each_user_do_its_own(ingest_yaml: Path, tmp_path: Path) 
         assert ingest.publish("zonewise/v1/demo/gw-1/data") == "Not authorized"
         for one in (ingest, gateway):
             one.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files to another group needs root")
+def test_the_brokers_group_may_read_its_files_also_after_a_later_run(ingest_yaml: Path) -> None:
+    folder, group = ingest_yaml.parent / "secrets", grp.getgrnam("daemon").gr_gid
+    make_secrets(ingest_yaml, "--broker-group", "daemon")
+    park = ingest_yaml.parent / "parks" / "demo.yaml"
+    park.write_text(park.read_text() + "  z1-gas: {medium: gas, place: z1, gateway: gw-3}\n")
+    assert make_secrets(ingest_yaml).exit_code == 0
+    assert "demo.gw-3" in (folder / "mosquitto-passwords").read_text()
+    given = {path.name for path in folder.iterdir() if path.stat().st_gid == group}
+    assert given == {"mosquitto-acl", "mosquitto-passwords", "mosquitto-passwords-ingest"}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+    assert (modes["secrets"], modes["mosquitto-acl"], modes["mqtt-ingest"]) == (0o710, 0o640, 0o600)
+
+
+def test_a_group_that_is_not_there_is_said(ingest_yaml: Path) -> None:
+    done = make_secrets(ingest_yaml, "--broker-group", "nobody-here")
+    assert (done.exit_code, "install Mosquitto first" in done.output) == (2, True)

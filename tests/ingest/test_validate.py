@@ -2,6 +2,7 @@
 
 import math
 import struct
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.validate import MOST_AHEAD_MS, Columns, Judged, RowReason, Vocabulary
+from ingest.validate import (
+    MAX_CACHED_BYTES,
+    MAX_CACHED_SETS,
+    MOST_AHEAD_MS,
+    Columns,
+    Judged,
+    RowReason,
+    Vocabulary,
+)
+from metering.message import MAX_COLUMNS
 from metering.quantities import VOCABULARY, Medium
 from metering.readings import EARLIEST_MS, ReadingFlag
 
@@ -90,6 +100,31 @@ def test_a_bad_value_is_nulled_alone_and_counted(value: Any, flag: ReadingFlag) 
     )
 
 
+@pytest.mark.parametrize(("value", "is_whole"), [(12, True), (12.0, True), (1e3, True), (12.7, False)])
+def test_a_counter_is_a_whole_number_or_nulled(value: float, is_whole: bool) -> None:  # noqa: FBT001 - a column of the table
+    judged = judge([["m-1", NOW_MS, 0, value, 1.5, None]])
+    line = judged.stored[0].line
+    assert (b"energy_import_wh=%b," % str(float(value)).encode() in line) is is_whole
+    assert (b"quality=%di" % (0 if is_whole else ReadingFlag.NOT_WHOLE) in line) is True
+    assert judged.bad_values == ({} if is_whole else {ReadingFlag.NOT_WHOLE: 1})
+    assert b"active_power_w=1.5" in line
+
+
+def test_of_two_rows_of_one_meter_and_instant_the_second_is_set_aside() -> None:
+    judged = judge(
+        [
+            ["m-1", NOW_MS, 0, 12, 1.5, None],
+            ["m-1", NOW_MS, 0, 13, 1.5, None],
+            ["m-2", NOW_MS, 0, 13, 1.5, None],
+            ["m-1", NOW_MS - 1, 0, 13, 1.5, None],
+            ["m-1", NOW_MS, 0, 12, 1.5, None],
+        ]
+    )
+    assert judged.refused == [(1, RowReason.SAME_INSTANT, "m-1")]
+    # The same row twice is one point, and each of the two is stored.
+    assert [row.position for row in judged.stored] == [0, 2, 3, 4]
+
+
 def test_bits_of_ingest_are_its_own_and_those_of_the_gateway_stay() -> None:
     gateway_bits = ReadingFlag.CLOCK_UNSYNCHRONISED | 2**20
     claimed = gateway_bits | ReadingFlag.UNKNOWN_QUANTITY
@@ -108,11 +143,42 @@ def test_an_unknown_quantity_that_was_not_read_sets_no_bit() -> None:
 def test_columns_are_prepared_once_and_bounded() -> None:
     vocabulary = Vocabulary("demo", VOCABULARY)
     first = vocabulary.maybe_columns("electricity", NAMES)
+    assert first is not None
     assert first is vocabulary.maybe_columns("electricity", NAMES)
     assert vocabulary.maybe_columns("steam", NAMES) is None
     for number in range(5000):
         vocabulary.maybe_columns("electricity", (f"x{number}",))
-    assert len(vocabulary._columns) <= 2000
+    assert len(vocabulary._columns) <= MAX_CACHED_SETS
+
+
+def test_the_cache_of_columns_is_bounded_in_bytes() -> None:
+    vocabulary = Vocabulary("demo", VOCABULARY)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(150):
+        names = tuple(f"{number:04}-{column:04}".ljust(1000, "x") for column in range(MAX_COLUMNS))
+        vocabulary.maybe_columns("electricity", names)
+        assert vocabulary.cached_bytes <= MAX_CACHED_BYTES
+    vocabulary.maybe_columns("electricity", ("x" * 1_000_000,))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 2 * MAX_CACHED_BYTES
+
+
+def test_a_small_set_is_not_larger_than_the_cache_says() -> None:
+    vocabulary = Vocabulary("demo", VOCABULARY)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(1000):
+        vocabulary.maybe_columns("electricity", (f"x{number}", f"y{number}"))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1.5 * vocabulary.cached_bytes
+
+
+def test_a_meter_of_a_refused_row_is_cut_to_a_bounded_length() -> None:
+    (refused,) = judge([["m" * 100_000, NOW_MS]]).refused
+    assert len(refused.meter) <= 100
 
 
 JSON = st.recursive(

@@ -12,6 +12,7 @@ from metering.errors import MalformedMessage
 from metering.message import (
     MAX_INFLATED_BYTES,
     MAX_ROWS,
+    MAX_SEQ,
     MAX_WIRE_BYTES,
     REASONS,
     Message,
@@ -59,7 +60,7 @@ def row(value: float | None = 5, *, meter: str = "m1", taken_at_ms: int = TAKEN)
     return Row(meter, taken_at_ms, 0, (value,))
 
 
-@given(st.lists(blocks, min_size=1, max_size=3), st.integers(1, 2**40), st.booleans())
+@given(st.lists(blocks, min_size=1, max_size=3), st.integers(1, MAX_SEQ), st.booleans())
 def test_what_is_encoded_is_decoded(some: list[Block], seq: int, deflated: bool) -> None:  # noqa: FBT001 - drawn
     sent = message(*some, seq=seq)
     body = encode(sent)
@@ -107,11 +108,12 @@ def _with(**changes: object) -> bytes:
         (b"[1]", "bad_envelope"),
         (_with(schema=2), "wrong_schema"),
         (_with(schema=True), "wrong_schema"),
+        (_with(schema=1.0), "wrong_schema"),
         (_with(gateway="GW 1"), "bad_envelope"),
         (_with(gateway=7), "bad_envelope"),
         (_with(epoch="xyz"), "bad_envelope"),
         (_with(seq=0), "bad_envelope"),
-        (_with(seq=2**40), "bad_envelope"),
+        (_with(seq=MAX_SEQ + 1), "bad_envelope"),
         (_with(seq="1"), "bad_envelope"),
         (_with(seq=True), "bad_envelope"),
         (_with(blocks={}), "bad_envelope"),
@@ -121,6 +123,11 @@ def _with(**changes: object) -> bytes:
         ),
         (_with(blocks=[{"medium": "water", "quantities": [1], "rows": []}]), "bad_envelope"),
         (_with(blocks=[{"medium": "water", "quantities": ["volume_l"]}]), "bad_envelope"),
+        (
+            _with(blocks=[{"medium": "water", "quantities": [str(n) for n in range(257)], "rows": []}]),
+            "too_large",
+        ),
+        (_with(blocks=[{"medium": "water", "quantities": [], "rows": []}] * 501), "too_large"),
         (b"{" + b" " * MAX_WIRE_BYTES, "too_large"),
         (b"x\x9cnot a stream", "bad_deflate"),
         (b"[" * 100_000, "not_json"),
@@ -193,6 +200,11 @@ def test_the_user_properties_identify_what_cannot_be_decoded(backlog: bool) -> N
         [("epoch", EPOCH), ("seq", "1")],
         [("epoch", "?"), ("seq", "1"), ("rows", "1")],
         [("epoch", EPOCH), ("seq", "one"), ("rows", "1")],
+        [("epoch", EPOCH), ("seq", "1_0"), ("rows", "1")],
+        [("epoch", EPOCH), ("seq", "\u0663"), ("rows", "1")],
+        [("epoch", EPOCH), ("seq", " 1"), ("rows", "1")],
+        [("epoch", EPOCH), ("seq", "01"), ("rows", "1")],
+        [("epoch", EPOCH), ("seq", "1"), ("rows", "+1")],
         [("epoch", EPOCH), ("seq", "1"), ("rows", "-1")],
         [("epoch", EPOCH), ("seq", str(10**30)), ("rows", "1")],
         [("epoch", EPOCH), ("seq", "1"), ("rows", "1000000")],

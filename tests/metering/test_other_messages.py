@@ -1,13 +1,17 @@
 """Acknowledgement, birth, status and topics: round trips, and what is refused."""
 
+import contextlib
 import itertools
+import json
 from collections.abc import Callable
+from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering import ack, birth, status, topics
+from metering import ack, birth, message, status, topics
 from metering.errors import MalformedMessage
 from metering.message import MessageId
 from metering.quantities import Medium
@@ -28,6 +32,68 @@ def test_an_acknowledgement_survives_the_wire() -> None:
 def test_a_number_without_end_is_no_time(decode: Callable[[bytes], object]) -> None:
     body = b'{"schema":1,"gateway":"gw-1","epoch":"%b","time_ms":1e999}' % EPOCH.encode()
 
+    with pytest.raises(MalformedMessage):
+        decode(body)
+
+
+DECODERS: tuple[Callable[[bytes], object], ...] = (
+    ack.decode,
+    birth.decode,
+    message.decode,
+    status.decode,
+    status.decode_ingest,
+)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("key", ["schema", "gateway", "epoch", "time_ms", "online", "meters", "acks"])
+@pytest.mark.parametrize("levels", [20, 900, 1100, 100_000])
+def test_nesting_beyond_bounds_is_refused_and_raises_nothing_else(
+    decode: Callable[[bytes], object], key: str, levels: int
+) -> None:
+    whole = {"schema": 1, "gateway": "gw-1", "epoch": EPOCH, "time_ms": 1, "software": "t", "online": True}
+    body = json.dumps({**whole, key: "HERE"}).encode().replace(b'"HERE"', b"[" * levels + b"]" * levels)
+
+    with pytest.raises(MalformedMessage) as caught:
+        decode(body)
+
+    assert len(str(caught.value)) < 300
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=20,
+)
+KEYS = st.sampled_from(
+    ("schema", "gateway", "epoch", "seq", "blocks", "time_ms", "meters", "accounts", "counters", "acks")
+)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@given(changes=st.dictionaries(KEYS, JSON, max_size=4))
+def test_whatever_stands_in_a_body_it_is_read_or_refused(
+    decode: Callable[[bytes], object], changes: dict[str, object]
+) -> None:
+    whole = {
+        "schema": 1, "gateway": "gw-1", "epoch": EPOCH, "seq": 1, "blocks": [], "time_ms": 1, "software": "t",
+        "online": True, "clean_stop": None, "accounts": [], "counters": {}, "meters": {}, "acks": [],
+    }  # fmt: skip
+    with contextlib.suppress(MalformedMessage):
+        decode(json.dumps({**whole, **changes}).encode())
+
+
+@pytest.mark.parametrize(
+    ("decode", "body"),
+    [
+        (ack.decode, b'{"schema":1.0,"time_ms":1,"acks":[]}'),
+        (ack.decode, b'{"schema":true,"time_ms":1,"acks":[]}'),
+        (ack.decode, b'{"schema":1,"time_ms":"1_0","acks":[]}'),
+        (ack.decode, b'{"schema":1,"time_ms":1.5,"acks":[]}'),
+        (status.decode_ingest, b'{"schema":1,"online":1}'),
+    ],
+)
+def test_numbers_are_read_by_their_exact_type(decode: Callable[[bytes], object], body: bytes) -> None:
     with pytest.raises(MalformedMessage):
         decode(body)
 
@@ -54,9 +120,32 @@ def test_a_birth_survives_the_wire() -> None:
         "energy_export_wh": birth.CounterFacts(1.0, None),
     }
     facts = birth.MeterFacts("eastron-sdm630", "ab12", Medium.ELECTRICITY, 10.0, "S123", counters)
-    sent = birth.Birth("gw-1", EPOCH, 1_790_000_000_000, "0.1.0", {"m1": facts})
+    wired = replace(facts, ct_primary_a=250.0, vt_primary_v=20_000.0, since_ms=1_789_999_999_000)
+    sent = birth.Birth("gw-1", EPOCH, 1_790_000_000_000, "0.1.0", {"m1": facts, "m2": wired})
+    read = birth.decode(birth.encode(sent))
 
-    assert birth.decode(birth.encode(sent)) == sent
+    assert read == sent
+    assert [one.since_ms for one in read.meters.values()] == [None, 1_789_999_999_000]
+    assert b"null" not in birth.encode(sent).partition(b"m2")[0].replace(b'"modulus":null', b"")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"ct_primary_a": 0}, {"ct_primary_a": -1}, {"vt_primary_v": "x"}, {"since_ms": -1}, {"since_ms": 2**60}],
+)
+def test_a_birth_with_impossible_ratings_is_refused(facts: dict[str, object]) -> None:
+    meter = {"model": "m", "profile": "p", "medium": "electricity", "poll_s": 10, "counters": {}, **facts}
+    body = {
+        "schema": 1,
+        "gateway": "gw-1",
+        "epoch": EPOCH,
+        "time_ms": 1,
+        "software": "x",
+        "meters": {"m1": meter},
+    }
+
+    with pytest.raises(MalformedMessage):
+        birth.decode(orjson.dumps(body))
 
 
 def test_a_status_survives_the_wire() -> None:
@@ -66,7 +155,15 @@ def test_a_status_survives_the_wire() -> None:
     )
 
     assert status.decode(status.encode(sent)) == sent
+    assert status.decode(status.encode(replace(sent, clock="system"))).clock == "system"
     assert account.balance == 0
+
+
+def test_an_instance_that_holds_is_offline_to_gateways_and_gives_no_time() -> None:
+    body = status.encode_holding()
+    assert (status.decode_ingest(body), status.is_holding(body)) == (False, True)
+    assert orjson.loads(body)["time_ms"] == 0
+    assert not status.is_holding(status.encode_ingest(online=True, time_ms=1))
 
 
 def test_the_last_will_says_offline() -> None:

@@ -9,6 +9,7 @@ from metering.dated import Dated, Span, always, in_order
 from metering.errors import ConfigError
 from metering.park import Place, Role
 from metering.park_file import load_park, load_parks
+from metering.quantities import VOCABULARY, Quantity
 from metering.series import Level
 
 GOOD = """
@@ -159,6 +160,17 @@ def test_wrong_values_and_what_only_the_whole_tells_come_in_one_round(tmp_path: 
             "low: 50, high: 40",
             "13:17: quantity pressure_bar: low 50.0 is not below high 40.0",
         ),
+        (
+            "high: 40",
+            "high: 40, max_rise_per_h: 5",
+            "13:17: quantity pressure_bar: only a counter has a maximum rise, from 1 on",
+        ),
+        ("role: grid", "role: grid, fuse_a: 0", "15:"),
+        (
+            "medium: electricity, role: grid",
+            "medium: water, fuse_a: 63",
+            "fuse_a means nothing for a meter of water",
+        ),
     ],
 )
 def test_a_problem_names_its_place_and_what_was_meant(
@@ -167,6 +179,21 @@ def test_a_problem_names_its_place_and_what_was_meant(
     found = problems(tmp_path, GOOD.replace(old, new, 1))
 
     assert any(expected in problem for problem in found), found
+
+
+def test_a_fuse_and_a_maximum_rise_are_read(tmp_path: Path) -> None:
+    text = GOOD.replace("role: grid", "role: grid, fuse_a: 63").replace(
+        "pressure_bar: {unit: bar, kind: gauge", "steam_kg: {unit: kg, max_rise_per_h: 900, kind: counter"
+    )
+    park = load_park(write(tmp_path, text))
+
+    assert (park.meters["main"].fuse_a, park.meters["press"].fuse_a) == (63, None)
+    assert park.quantities["steam_kg"].max_rise_per_h == 900
+
+
+@pytest.mark.parametrize("quantity", VOCABULARY.values(), ids=lambda one: one.name)
+def test_every_counter_has_a_maximum_rise(quantity: Quantity) -> None:
+    assert (quantity.max_rise_per_h is not None) is quantity.is_counter
 
 
 def test_feeders_measure_the_same_medium(tmp_path: Path) -> None:

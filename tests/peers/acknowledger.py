@@ -63,6 +63,11 @@ class Acknowledger:
         body = status.encode_ingest(online=online, time_ms=_now_ms())
         self.link.publish(topics.ingest_status(self.park, INSTANCE), body, retain=True)
 
+    def say_holding(self) -> None:
+        """Publish that we are there and take nothing."""
+        assert self.link is not None
+        self.link.publish(topics.ingest_status(self.park, INSTANCE), status.encode_holding(), retain=True)
+
     def acknowledge(self, received: Received) -> None:
         """Say that a message is safe."""
         assert self.link is not None

@@ -39,24 +39,34 @@ class Meters:
     Attributes:
         delay_s: Answer delay by unit; those not named answer at once.
         mute: Units that say nothing.
+        mute_addresses: First addresses that a unit does not answer.
         refusals: Exception code by first address.
         tamper: Changes the bytes of each frame just before it is sent.
         registers: What a block holds; by unit, address and count.
+        closes_after_answer: Modbus TCP: whether the connection is closed after each answer.
+        closes_later_s: How long after the answer.
+        closes_on: Modbus TCP: units on whose requests the connection is closed instead of an answer.
+        connections: How many were accepted (Modbus TCP).
         requests: (unit, function, address, count) as received.
     """
 
     delay_s: dict[int, float] = field(default_factory=dict)
     mute: set[int] = field(default_factory=set)
+    mute_addresses: set[tuple[int, int]] = field(default_factory=set)
     refusals: dict[int, int] = field(default_factory=dict)
     tamper: Callable[[bytes], bytes] = bytes
     registers: Callable[[int, int, int], bytes] = content
+    closes_after_answer: bool = False
+    closes_later_s: float = 0.0
+    closes_on: set[int] = field(default_factory=set)
+    connections: int = 0
     requests: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def maybe_reply(self, unit: int, pdu: bytes) -> Reply | None:
         """Give the answer's PDU; `None` for silence."""
         function, address, count = struct.unpack(">BHH", pdu)
         self.requests.append((unit, function, address, count))
-        if unit in self.mute:
+        if unit in self.mute or (unit, address) in self.mute_addresses:
             return None
         data = self.registers(unit, address, count)
         answer = struct.pack(">BB", function, len(data)) + data
@@ -118,12 +128,19 @@ async def modbus_tcp(meters: Meters, *, port: int = 0) -> AsyncIterator[int]:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
+        meters.connections += 1
         while header := await reader.read(7):
             transaction, _protocol, length, unit = struct.unpack(">HHHB", header)
             maybe_reply = meters.maybe_reply(unit, await reader.readexactly(length - 1))
+            if unit in meters.closes_on:
+                break
             if maybe_reply is not None:
                 answer = struct.pack(">HHHB", transaction, 0, len(maybe_reply.data) + 1, unit)
                 loop.call_later(maybe_reply.after_s, writer.write, meters.tamper(answer + maybe_reply.data))
+                if meters.closes_after_answer:
+                    # Timers run in the order of their instants: this one is behind the answer's.
+                    await asyncio.sleep(maybe_reply.after_s + max(meters.closes_later_s, 1e-4))
+                    break
         writer.close()
 
     async with _serving(connected, port) as real_port:

@@ -54,16 +54,24 @@ class SmallPark:
 
     def edit(self, *, press: str) -> Park:
         """Write the description with another place of the press, and read it."""
+        return self.describe(PARK_YAML.format(park=self.name, press=press))
+
+    def describe(self, text: str) -> Park:
+        """Write the description, and read it."""
         path = self.folder / f"{self.name}.yaml"
-        path.write_text(PARK_YAML.format(park=self.name, press=press), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         self.park = load_park(path)
         return self.park
 
     def announce(self, meter: str, medium: Medium, *counters: str, poll_s: float = 60) -> None:
-        """Store what a birth says of a meter."""
+        """Store what the first birth says of a meter."""
         facts = MeterFacts("m", "p", medium, poll_s, counters={q: CounterFacts(1, None) for q in counters})
-        line = encode_announcement(self.name, Announcement("gw-1", meter, T0, facts, is_first=True))
-        self.store.write(raw_database(self.name), line)
+        self.announce_facts(meter, facts)
+
+    def announce_facts(self, meter: str, facts: MeterFacts, *, at_ms: int = 0, gateway: str = "gw-1") -> None:
+        """Store what a birth `at_ms` after `T0` says of a meter."""
+        one = Announcement(gateway, meter, T0 + at_ms, facts, is_first=not at_ms)
+        self.store.write(raw_database(self.name), encode_announcement(self.name, one))
 
     def write(self, medium: str, meter: str, rows: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Store rows; times in ms after `T0`."""
@@ -77,6 +85,24 @@ class SmallPark:
         tags = (("instance", "1"), ("meter", meter), ("park", self.name))
         fields = {"from_ms": T0 + from_ms, "to_ms": T0 + to_ms}
         self.store.write(raw_database(self.name), encode_point("late", tags, fields, T0 + at_ms))
+
+    def raw_rows(self, medium: str) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+        """Give the rows of a medium by meter, as `write` takes them."""
+        found = self.store.query(raw_database(self.name), f'SELECT * FROM "{medium}" GROUP BY "meter"')
+        return {
+            one.tags["meter"]: [
+                (
+                    row[0] - T0,
+                    {
+                        name: value if name == "quality" else float(value)
+                        for name, value in zip(one.columns[1:], row[1:], strict=True)
+                        if value is not None and name != "park"
+                    },
+                )
+                for row in one.rows
+            ]
+            for one in found
+        }
 
     def once(self, at_ms: int) -> Cycle:
         """Run a new process's rollup of all there is, `at_ms` after `T0`."""

@@ -50,11 +50,14 @@ def test_servers_listen_on_loopback_only(mosquitto: Mosquitto, influx: Influx) -
     """As the kernel lists them: no listener of these processes on another address."""
     for server in (mosquitto, influx):
         inodes = {str(entry.readlink()) for entry in Path(f"/proc/{server.pid}/fd").iterdir()}
+        ports = set()
         for table in ("tcp", "tcp6"):
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
                 fields = line.split()
                 if fields[3] == "0A" and f"socket:[{fields[9]}]" in inodes:
                     assert fields[1].startswith("0100007F:"), line
+                    ports.add(int(fields[1].partition(":")[2], 16))
+        assert server.port in ports, "its own listener was looked at"
 
 
 class Misconfigured(Mosquitto):

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from metering import stop_signals
 from simulators.servers import Influx, Mosquitto
 
 BIN = Path(sys.executable).parent
@@ -51,7 +52,12 @@ class Program:
         """Start it in a process group of its own."""
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                self.command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=stop_signals.block,  # noqa: PLW1509 - the program notes them as its first act
             )
 
     def kill(self) -> None:

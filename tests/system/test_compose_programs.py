@@ -4,7 +4,6 @@ What differs: paths and hosts of containers become local ones, and InfluxDB is D
 so `init` runs without them and ingest.yaml names another store.
 """
 
-import getpass
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from metering.park_file import load_park
-from simulators.servers import Influx, Mosquitto, free_port, maybe_program
+from simulators.servers import Influx, free_port, maybe_program
 from tests.architecture.compose_file import ROOT, SERVICES, mounts
+from tests.peers.compose_broker import ComposeBroker
 from tests.system.chain import Chain, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -23,22 +23,14 @@ PARK = load_park(ROOT / "simulators/parks/demo/park.yaml")
 METERS, ZONES = frozenset(PARK.meters), set(PARK.zones)
 
 
-class ComposeBroker(Mosquitto):
-    """Mosquitto with docker/mosquitto.conf; only its port and the folder of secrets are others."""
-
-    def _configuration(self) -> str:
-        text = (ROOT / "docker/mosquitto.conf").read_text(encoding="utf-8")
-        text = text.replace("listener 1883", f"listener {self.port} 127.0.0.1")
-        return f"{text.replace('/secrets/', f'{self.folder}/secrets/')}user {getpass.getuser()}\n"
-
-
 class Here:
     """Turns what stands in compose.yaml and its files into local paths and ports."""
 
-    def __init__(self, folder: Path, broker_port: int, influx_url: str) -> None:
+    def __init__(self, folder: Path, broker: ComposeBroker, influx_url: str) -> None:
         self.folder = folder
         self._words = {
-            "host: mosquitto, port: 1883": f"host: 127.0.0.1, port: {broker_port}",
+            "host: mosquitto, port: 1883": f"host: 127.0.0.1, port: {broker.port}",
+            "host: mosquitto, port: 1884": f"host: 127.0.0.1, port: {broker.ingest_port}",
             "store: {flavour: 2": f'store: {{flavour: 1, url: "{influx_url}"}} # {{flavour: 2',
             "127.0.0.1:9102": "127.0.0.1:0",
             "127.0.0.1:9101": "127.0.0.1:0",
@@ -78,7 +70,7 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
     with ExitStack() as stack:
         broker = ComposeBroker(tmp_path)
         running = Chain(tmp_path, broker, stack.enter_context(Influx(tmp_path / "influx")))
-        here = Here(tmp_path, broker.port, running.influx.url)
+        here = Here(tmp_path, broker, running.influx.url)
         running.run(*here.command("secrets"))
         stack.enter_context(broker)
         stack.callback(running.close)
