@@ -74,6 +74,7 @@ class Snapshot:
     outstanding: int
     maybe_step: Step | None = None
     broker_problem: str = ""
+    disk_problem: str = ""
 
 
 class Agent:
@@ -148,6 +149,7 @@ class Agent:
             outstanding=len(self._window),
             maybe_step=self._clock.maybe_step,
             broker_problem=self._uplink.problem,
+            disk_problem=state.disk_problem,
         )
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -46,6 +46,8 @@ def problems(service: agent.Snapshot, polling: health.Snapshot) -> list[str]:
         found.append(f"broker: {service.broker_problem}")
     if not service.outbox_disk_is_usable:
         found.append("the outbox cannot use its disk")
+    if service.disk_problem:
+        found.append(f"outbox: {service.disk_problem}")
     return found
 
 
