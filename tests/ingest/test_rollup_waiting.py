@@ -131,11 +131,13 @@ def test_rows_of_an_unsynchronised_clock_are_in_no_slot_and_no_member(park: Smal
     assert park.values(f"{IMPORT}_quality", meter="main") == dict.fromkeys(range(4), 0)
     assert running.left_out == ("main",)  # what is older than a slot is named where a notice told of it
     running.cycle(T0 + 2 * HOUR + 19_999)
+    assert running.left_out == ("main",)
+    running.cycle(T0 + 2 * HOUR + 15 * MINUTE)
     assert running.left_out == ()
     assert park.points("meter_15m", meter="press") == {}
     assert park.points("member", meter="press") == {}
     assert park.points("member", meter="thermometer") == {}
-    assert park.points("member", meter="main", level="zone").keys() == set(range(7))
+    assert park.points("member", meter="main", level="zone").keys() == set(range(8))
 
 
 def test_other_bits_of_quality_leave_the_counters_good(park: SmallPark) -> None:
