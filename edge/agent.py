@@ -73,6 +73,8 @@ class Snapshot:
     outbox_disk_bytes: int
     outstanding: int
     maybe_step: Step | None = None
+    broker_problem: str = ""
+    disk_problem: str = ""
 
 
 class Agent:
@@ -146,6 +148,8 @@ class Agent:
             outbox_disk_bytes=state.disk_bytes,
             outstanding=len(self._window),
             maybe_step=self._clock.maybe_step,
+            broker_problem=self._uplink.problem,
+            disk_problem=state.disk_problem,
         )
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -1,19 +1,25 @@
 """One meter, read once and shown in full: values, the registers behind them, and what to do when it fails."""
 
+import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from edge.advice import Stray, advice
 from edge.bus import Bus
 from edge.config import BusConfig, DeviceConfig, GatewayConfig, Point
 from edge.decode import compile_decoder
 from edge.device import Device, Wire
-from edge.errors import BusError, EdgeError, GarbledAnswer, LineDown, NoAnswer
-from edge.missing import Role
+from edge.errors import BusError, EdgeError, GarbledAnswer, GatewayNoAnswer, NoAnswer
+from edge.missing import Missing, Role
 from edge.plan import Block
 from edge.profile import RegisterSpec
 from metering.quantities import VOCABULARY
 from metering.readings import ReadingFlag, Value
+
+#: How long `read` listens after a time-out, to tell a slow meter from a mute one.
+LATE_S = 5.0
 
 
 class NotReadable(EdgeError):
@@ -30,6 +36,7 @@ class Shown:
         unit: Unit of the value.
         raw: Registers as on the wire; empty when not answered.
         remark: What is wrong with it, or nothing.
+        maybe_usual: Whether it lies where a meter of this model has it; `None` = its table does not say.
     """
 
     quantity: str
@@ -37,6 +44,7 @@ class Shown:
     unit: str
     raw: bytes
     remark: str
+    maybe_usual: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Sheet:
         shown: Its quantities, in the order of the catalogue.
         maybe_serial: Serial number, if it tells one.
         maybe_mismatch: What it says it is, where that is another model.
+        reasons: Why quantities are missing.
         not_given: Identity or serial number that was refused or not answered, with the reason.
         requests: How many requests it took.
         took_s: How long they took.
@@ -55,9 +64,21 @@ class Sheet:
     shown: tuple[Shown, ...]
     maybe_serial: str | None
     maybe_mismatch: str | None
+    reasons: tuple[str, ...]
     not_given: tuple[str, ...]
     requests: int
     took_s: float
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it gave no value at all."""
+        return all(one.value is None for one in self.shown)
+
+    @property
+    def is_unlikely(self) -> bool:
+        """Whether none of the values that speak for the model lies where it should."""
+        told = [one.maybe_usual for one in self.shown if one.maybe_usual is not None]
+        return bool(told) and not any(told)
 
 
 class _SystemClock:
@@ -65,16 +86,37 @@ class _SystemClock:
         return time.monotonic_ns()
 
 
+class _Ear:
+    """Notes answers that nobody waits for, and how long after the last request they came."""
+
+    def __init__(self) -> None:
+        self.strays: list[Stray] = []
+        self.asked_at_s = 0.0
+        self._has_stray = asyncio.Event()
+
+    def note(self, unit: int) -> None:
+        self.strays.append(Stray(unit, time.monotonic() - self.asked_at_s))
+        self._has_stray.set()
+
+    async def listen(self) -> None:
+        """Wait for one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_S):
+                await self._has_stray.wait()
+
+
 class _Recorder:
     """Passes requests on and keeps the answers."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, ear: _Ear) -> None:
         self._wire = wire
+        self._ear = ear
         self.answers: dict[Block, bytes] = {}
         self.requests = 0
 
     async def read(self, unit: int, block: Block) -> bytes:
         self.requests += 1
+        self._ear.asked_at_s = time.monotonic()
         self.answers[block] = await self._wire.read(unit, block)
         return self.answers[block]
 
@@ -87,25 +129,46 @@ async def read_meter(config: GatewayConfig, device: DeviceConfig, point: Point) 
     """
     bus = config.bus(device.bus)
     started_s = time.monotonic()
+    ear = _Ear()
     try:
-        async with Bus(bus) as line:
-            await line.connect()
-            recorder = _Recorder(line)
-            one = Device(device, bus, _SystemClock())
-            await one.introduce(recorder, is_probe=False)
-            poll = await one.poll(recorder)
-            if poll.maybe_error is not None and not poll.rows:
-                raise poll.maybe_error
+        recorder, one = await _read(bus, device, ear)
     except BusError as error:
-        raise NotReadable(_advice(config, bus, device, error)) from error
+        others = [other.name for other in config.devices_on(bus.name) if other is not device]
+        raise NotReadable(advice(bus, device, error, strays=ear.strays, others=others)) from error
     return Sheet(
         shown=tuple(_shown(one, point, recorder.answers)),
         maybe_serial=one.maybe_serial,
         maybe_mismatch=one.maybe_mismatch,
-        not_given=tuple(lost.text for lost in one.missing if lost.use.role in (Role.IDENTITY, Role.SERIAL)),
+        reasons=tuple(dict.fromkeys(lost.reason for lost in one.missing if _is_value(lost))),
+        not_given=tuple(lost.text for lost in one.missing if not _is_value(lost)),
         requests=recorder.requests,
         took_s=time.monotonic() - started_s,
     )
+
+
+def _is_value(lost: Missing) -> bool:
+    return lost.use.role not in (Role.IDENTITY, Role.SERIAL)
+
+
+async def _read(bus: BusConfig, config: DeviceConfig, ear: _Ear) -> tuple[_Recorder, Device]:
+    async with Bus(bus, on_late=ear.note) as line:
+        await line.connect()
+        recorder, one = _Recorder(line, ear), Device(config, bus, _SystemClock())
+        try:
+            await _poll(one, recorder)
+        except GatewayNoAnswer:
+            raise
+        except (NoAnswer, GarbledAnswer):
+            await ear.listen()
+            raise
+    return recorder, one
+
+
+async def _poll(one: Device, recorder: _Recorder) -> None:
+    await one.introduce(recorder, is_probe=False)
+    poll = await one.poll(recorder)
+    if poll.maybe_error is not None and not poll.rows:
+        raise poll.maybe_error
 
 
 def _shown(device: Device, point: Point, answers: dict[Block, bytes]) -> Iterator[Shown]:
@@ -114,7 +177,7 @@ def _shown(device: Device, point: Point, answers: dict[Block, bytes]) -> Iterato
         known = VOCABULARY.get(spec.quantity)
         unit = known.unit.value if known else ""
         if maybe_block is None:
-            remark = "unsupported" if spec.register in device.unsupported else "no answer"
+            remark = "refused" if spec.register in device.unsupported else "no answer"
             yield Shown(spec.quantity, None, unit, b"", remark)
         else:
             yield _shown_one(device, spec, maybe_block, answers[maybe_block], unit)
@@ -124,48 +187,27 @@ def _shown_one(device: Device, spec: RegisterSpec, block: Block, data: bytes, un
     decoder = compile_decoder([spec], [block], wiring=device.config.wiring, setup=device.setup)
     decoded = decoder.decode({block: data})
     start = 2 * (spec.register.address - block.address)
+    maybe_usual = _maybe_usual(device, spec, block, data)
     return Shown(
         quantity=decoder.quantities[0],
         value=decoded.values[0],
         unit=unit,
         raw=data[start : start + 2 * spec.register.count],
-        remark=_remark(decoded.quality),
+        remark=_remark(decoded.quality) or ("unusual" if maybe_usual is False else ""),
+        maybe_usual=maybe_usual,
     )
+
+
+def _maybe_usual(device: Device, spec: RegisterSpec, block: Block, data: bytes) -> bool | None:
+    """Tell whether the meter's own value, without transformers, lies in the range of the model's table."""
+    limits = [one for one in device.config.profile.plausible if one.quantity == spec.quantity]
+    (value,) = compile_decoder([spec], [block], setup=device.setup).decode({block: data}).values
+    if not limits or value is None:
+        return None
+    return all(one.low <= value <= one.high for one in limits)
 
 
 def _remark(quality: ReadingFlag) -> str:
     if quality & ReadingFlag.INVALID:
         return "no value"
     return "implausible" if quality & ReadingFlag.IMPLAUSIBLE else ""
-
-
-def _advice(config: GatewayConfig, bus: BusConfig, device: DeviceConfig, error: BusError) -> str:
-    where = f"address {device.unit} on {bus.name} ({bus.transport})"
-    others = [one.name for one in config.devices_on(bus.name) if one is not device]
-    hint = (
-        f"\nOn the same bus: {', '.join(others)}. Does `read` get an answer from one of them?"
-        if others
-        else ""
-    )
-    if isinstance(error, NoAnswer):
-        return f"no answer from {where} within {bus.timeout_s:g} s.\n{_silence_advice(bus)}{hint}"
-    if isinstance(error, GarbledAnswer):
-        return (
-            f"what comes from {where} is no answer: {error}.\nCheck baud rate and parity, termination and"
-            f" shield, and that no other meter has the same address.{hint}"
-        )
-    if isinstance(error, LineDown):
-        return f"{bus.name} cannot be used: {error}\n{_line_advice(error)}"
-    return f"{where} refuses: {error}\nIs it a {device.profile.model}? Another model has other registers."
-
-
-def _silence_advice(bus: BusConfig) -> str:
-    if bus.is_rtu:
-        return "Check power, wires A and B (swapped?), baud rate, parity and the meter's address."
-    return "Check power, network and the unit id; behind a gateway also the line from there to the meter."
-
-
-def _line_advice(error: LineDown) -> str:
-    if "lock" in str(error):
-        return "Another program has the port open: stop zonewise-edge run while reading by hand."
-    return "Check cable, device name (ls /dev/serial/by-id) or address and port of the converter."

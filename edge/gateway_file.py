@@ -24,6 +24,7 @@ from metering.config import Location, Model, NotKnown, did_you_mean, while_known
 from metering.connection import Broker, HttpAddress
 from metering.errors import ConfigError
 from metering.local_http import Address
+from metering.mistakes import shown
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
 
 _RATIO_PATTERN = r"^[0-9.]+(/[0-9.]+)?$"
@@ -53,14 +54,14 @@ def _parse_ratio(written: object) -> object:
         raise ValueError("must be a ratio such as 250/5, not nothing")
     primary, slash, secondary = str(written).replace(" ", "").partition("/")
     if not all(_NUMBER.fullmatch(one) for one in (primary, *([secondary] if slash else []))):
-        raise ValueError(f"{written!r:.60} is not a ratio such as 250/5")
+        raise ValueError(f"{shown(written)} is not a ratio such as 250/5")
     try:
         maybe_secondary = Fraction(secondary) if slash else None
         ratio = TransformerRatio(Fraction(primary), maybe_secondary)
     except ZeroDivisionError:
-        raise ValueError(f"{written!r} is not a ratio such as 250/5") from None
+        raise ValueError(f"{shown(written)} is not a ratio such as 250/5") from None
     if ratio <= 0:
-        raise ValueError(f"ratio {written!r} is not positive")
+        raise ValueError(f"ratio {shown(written)} is not positive")
     if slash and ratio < 1:
         raise ValueError(
             f"{written!r} has its sides exchanged: the primary comes first, {secondary}/{primary};"

@@ -8,6 +8,8 @@ Contract and invariants:
   `received`, then `link_down`.
 - `publish` hands a message over only while connected; its future gets exactly one `Puback`, LOST when the
   connection ends first. It never gets an exception.
+- Why there is no connection, and what the broker refuses on one, stands in `problem` and once in the log
+  (`edge.reconnect`).
 - paho's thread ends with its connection, however that ends: the end of the thread is what is watched. Its
   callbacks only pass things on to the loop, so they do not raise.
 """
@@ -28,12 +30,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge.link_end import Cause, End, closed, refused, unreached
+from edge.reconnect import STABLE_S, Line, Reconnects
 from metering.connection import Broker
 from metering.errors import ConfigError
 
 _LOGGER = logging.getLogger(__name__)
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 10.0
 _GOODBYE_S = 3.0
 _NO_MATCHING_SUBSCRIBERS = 16  # MQTT 5, 2.4 "Reason codes"
 # Messages without a PUBACK at once: Mosquitto's default, since paho cannot change it once it is connected.
@@ -106,13 +108,21 @@ class MqttLink:
         self._is_up = False
         self._is_closing = False
         self._ended = asyncio.Event()
-        self._pause_s = _FIRST_PAUSE_S
+        where = f"{options.broker.host}:{options.broker.port}"
+        self._reconnects = Reconnects(broker=where, client_id=options.client_id)
+        self._maybe_stands: asyncio.TimerHandle | None = None
+        self._refusals: dict[str, str] = {}
         self._waiting: dict[int, asyncio.Future[Puback]] = {}
 
     @property
     def is_up(self) -> bool:
         """Whether the broker has accepted us."""
         return self._is_up
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the connection, for people; empty when nothing is."""
+        return "; ".join(filter(None, (self._reconnects.problem, *tuple(self._refusals.values()))))
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -156,11 +166,12 @@ class MqttLink:
         client = _Client(self._options, on_end=self._tell_ended)
         client.on_connect = self._tell_connected
         client.on_publish = self._tell_published
+        client.on_subscribe = self._tell_subscribed
         client.on_message = self._tell_received
         try:
             client.prepare()
         except (OSError, ValueError, ConfigError) as error:
-            self._after_end(client, str(error))
+            self._after_end(client, unreached(error))
         else:
             self._maybe_client = client
             client.loop_start()
@@ -176,7 +187,7 @@ class MqttLink:
     def _tell_connected(
         self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, _facts: object
     ) -> None:
-        if code.is_failure or not isinstance(client, _Client):
+        if not isinstance(client, _Client) or not client.note_answer(code):
             return
         if self._options.subscriptions:
             client.subscribe([(one, SubscribeOptions(qos=1)) for one in self._options.subscriptions])
@@ -187,32 +198,50 @@ class MqttLink:
     ) -> None:
         self._tell(self._published, client, mid, code)
 
+    def _tell_subscribed(
+        self, client: paho.Client, _data: object, _mid: int, codes: list[ReasonCode], _facts: object
+    ) -> None:
+        refused = [str(code) for code in codes if code.is_failure]
+        text = f"the broker refuses our subscriptions ({', '.join(refused)}): nothing can be received"
+        self._tell(self._note_refusal, client, "subscribe", text if refused else "")
+
     def _tell_received(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         found: Any = getattr(message.properties, "UserProperty", ())
         received = Received(message.topic, bytes(message.payload), message.retain, tuple(found))
         self._tell(self._received, client, received)
 
-    def _tell_ended(self, client: "_Client", reason: str) -> None:
-        self._tell(self._after_end, client, reason)
+    def _tell_ended(self, client: "_Client", end: End) -> None:
+        self._tell(self._after_end, client, end)
 
     def _connected(self, client: "_Client") -> None:
         if self._is_closing:
             client.disconnect()
         elif client is self._maybe_client:
             self._is_up = True
-            self._pause_s = _FIRST_PAUSE_S
+            self._refusals.clear()
+            _log(self._reconnects.up(now_s=self._loop.time()))
+            self._maybe_stands = self._loop.call_later(STABLE_S, lambda: _log(self._reconnects.stands()))
             self._listener.link_up()
 
     def _published(self, client: "_Client", mid: int, code: ReasonCode) -> None:
         maybe_future = self._waiting.pop(mid, None) if client is self._maybe_client else None
         if maybe_future is not None and not maybe_future.done():
+            text = f"the broker refuses our messages: {code}" if code.is_failure else ""
+            self._note_refusal(client, "publish", text)
             maybe_future.set_result(_puback(code))
+
+    def _note_refusal(self, client: "_Client", what: str, text: str) -> None:
+        """Keep what the broker refuses on this connection; empty = nothing any more."""
+        if client is self._maybe_client and text != self._refusals.get(what, ""):
+            self._refusals[what] = text
+            if text:
+                _LOGGER.warning("%s", text)
 
     def _received(self, client: "_Client", message: Received) -> None:
         if client is self._maybe_client:
             self._listener.received(message)
 
-    def _after_end(self, client: "_Client", reason: str) -> None:
+    def _after_end(self, client: "_Client", end: End) -> None:
         if self._maybe_client not in (client, None):
             return
         self._maybe_client = None
@@ -221,25 +250,25 @@ class MqttLink:
         for future in waiting.values():
             if not future.done():
                 future.set_result(Puback.LOST)
+        if self._maybe_stands is not None:
+            self._maybe_stands.cancel()
         if was_up:
-            self._listener.link_down(reason)
+            self._listener.link_down(end.text)
         if self._is_closing:
             self._ended.set()
         else:
-            self._try_again(reason)
+            self._try_again(end)
 
-    def _try_again(self, reason: str) -> None:
-        broker = self._options.broker
-        pause_s = self._pause_s * (1 + random.random() / 4)  # noqa: S311 - jitter, no secret
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        _LOGGER.warning("no broker at %s:%d for %.1f s: %s", broker.host, broker.port, pause_s, reason)
+    def _try_again(self, end: End) -> None:
+        _log(self._reconnects.down(end, now_s=self._loop.time()))
+        pause_s = self._reconnects.pause_s(random.random())  # noqa: S311 - jitter, no secret
         self._loop.call_later(pause_s, self._start)
 
 
 class _Client(paho.Client):
     """One connection: connects once, and tells when its thread ends."""
 
-    def __init__(self, options: LinkOptions, *, on_end: Callable[["_Client", str], None]) -> None:
+    def __init__(self, options: LinkOptions, *, on_end: Callable[["_Client", End], None]) -> None:
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id,
@@ -248,7 +277,8 @@ class _Client(paho.Client):
         )
         self._our_options = options
         self._on_end = on_end
-        self._reason = "connection ended"
+        self._was_accepted = False
+        self._maybe_end: End | None = None
         self.on_disconnect = self._note_reason
 
     def prepare(self) -> None:
@@ -274,19 +304,42 @@ class _Client(paho.Client):
         try:
             return super().loop_forever(timeout, retry_first_connection=False)
         except OSError as error:
-            self._reason = str(error)
+            self._maybe_end = unreached(error)
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         finally:
-            self._on_end(self, self._reason)
+            self._on_end(self, self._maybe_end or End(Cause.BROKEN, "the connection ended"))
+
+    def note_answer(self, code: ReasonCode) -> bool:
+        """Tell whether the broker accepts us; if not, that is the reason, whatever ends the connection."""
+        self._was_accepted = not code.is_failure
+        if code.is_failure:
+            user = self._our_options.broker.username
+            self._maybe_end = refused(code.value, str(code), maybe_user=user)
+        return self._was_accepted
 
     def _note_reason(
-        self, _client: paho.Client, _data: object, _flags: object, code: ReasonCode, _facts: object
+        self,
+        _client: paho.Client,
+        _data: object,
+        flags: paho.DisconnectFlags,
+        code: ReasonCode,
+        _facts: object,
     ) -> None:
-        self._reason = str(code)
+        self._maybe_end = self._maybe_end or closed(
+            code.value,
+            str(code),
+            by_broker=flags.is_disconnect_packet_from_server,
+            was_accepted=self._was_accepted,
+            client_id=self._our_options.client_id,
+        )
+
+
+def _log(maybe_line: Line | None) -> None:
+    if maybe_line is not None:
+        _LOGGER.log(logging.WARNING if maybe_line.is_warning else logging.INFO, "%s", maybe_line.text)
 
 
 def _puback(code: ReasonCode) -> Puback:
     if code.is_failure:
-        _LOGGER.warning("the broker refused a message: %s", code)
         return Puback.REFUSED
     return Puback.UNHEARD if code.value == _NO_MATCHING_SUBSCRIBERS else Puback.TAKEN

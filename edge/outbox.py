@@ -162,6 +162,7 @@ class Outbox:
             memory_messages=len(self._memory),
             disk_bytes=self._writer.bytes,
             disk_is_usable=self._writer.is_usable,
+            disk_problem=self._writer.problem,
             disk_failures=self._writer.failures,
             oldest_held_s=max(self._age_in_memory_s(), self._age_on_disk_s()),
         )

@@ -179,6 +179,11 @@ class OutboxDisk:
             self._maybe_connection = None
 
     @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    @property
     def is_open(self) -> bool:
         """Whether the file can be used."""
         return self._maybe_connection is not None

@@ -48,6 +48,7 @@ class OutboxState:
         memory_messages: Messages in memory.
         disk_bytes: Bodies on the disk.
         disk_is_usable: Whether the last thing asked of the disk worked.
+        disk_problem: What it refused, with the path; empty while it is usable.
         disk_failures: How often the disk refused.
         oldest_held_s: Age of the oldest message held, on the disk since it was written there; 0 = none is
             held. Rows on their way are held for less than a second: this tells them from rows that wait.
@@ -57,5 +58,6 @@ class OutboxState:
     memory_messages: int
     disk_bytes: int
     disk_is_usable: bool
+    disk_problem: str
     disk_failures: int
     oldest_held_s: float

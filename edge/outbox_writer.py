@@ -39,6 +39,7 @@ class OutboxWriter:
         self._on_open = on_open
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._failures = 0
+        self._problem = ""
         self._pause_s = _FIRST_PAUSE_S
         self._retry_at_s = float("-inf")
 
@@ -46,6 +47,11 @@ class OutboxWriter:
     def failures(self) -> int:
         """How often the disk refused."""
         return self._failures
+
+    @property
+    def problem(self) -> str:
+        """What the disk refused, with the file's path; empty while it works."""
+        return "" if self.is_usable else self._problem
 
     @property
     def is_pausing(self) -> bool:
@@ -89,7 +95,7 @@ class OutboxWriter:
         except OutboxUnavailable as error:
             self._refused(error)
         except OutboxCorrupt as error:
-            _LOGGER.warning("the outbox file is damaged: %s", error)
+            _LOGGER.warning("the outbox file %s is damaged: %s", self._disk.path, error)
             await self._replace()
         return None
 
@@ -114,7 +120,8 @@ class OutboxWriter:
     def _refused(self, error: OutboxUnavailable) -> None:
         self._failures += 1
         self._retry_at_s = self._monotonic_s() + self._pause_s
-        _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", self._pause_s, error)
+        self._problem = f"{self._disk.path}: {error}"
+        _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", self._pause_s, self._problem)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
 
     async def _on_thread(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result:

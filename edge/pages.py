@@ -42,8 +42,12 @@ def problems(service: agent.Snapshot, polling: health.Snapshot) -> list[str]:
     found = [f"bus {one.name} is down: {one.detail}" for one in polling.buses if one.state is BusState.DOWN]
     if not service.connected:
         found.append("not connected to the broker")
+    if service.broker_problem:
+        found.append(f"broker: {service.broker_problem}")
     if not service.outbox_disk_is_usable:
         found.append("the outbox cannot use its disk")
+    if service.disk_problem:
+        found.append(f"outbox: {service.disk_problem}")
     return found
 
 
@@ -92,7 +96,11 @@ def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, An
         "problems": problems(service, polling) + meter_problems(polling),
         "clock": service.clock,
         "clock_last_step": None if service.maybe_step is None else _step(service.maybe_step),
-        "broker": {"connected": service.connected, "outstanding_messages": service.outstanding},
+        "broker": {
+            "connected": service.connected,
+            "problem": service.broker_problem,
+            "outstanding_messages": service.outstanding,
+        },
         "outbox": {
             "disk_is_usable": service.outbox_disk_is_usable,
             "memory_bytes": service.outbox_memory_bytes,

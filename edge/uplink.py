@@ -9,7 +9,6 @@ Contract:
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,6 @@ from metering.birth import Birth
 from metering.connection import Broker
 from metering.status import EpochAccount, Status
 
-_LOGGER = logging.getLogger(__name__)
 STATUS_EVERY_S = 30.0
 #: How long a stop waits for acknowledgements, and then for the broker to take the goodbye.
 LAST_ACKS_S = 5.0
@@ -81,6 +79,11 @@ class Uplink:
         """Whether the broker has accepted us."""
         return self._link.is_up
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the connection, for people; empty when nothing is."""
+        return self._link.problem
+
     async def run(self) -> None:
         """Keep connected and deliver, until `leave` was called and everything was said."""
         async with self._link:
@@ -105,14 +108,13 @@ class Uplink:
 
     def link_up(self) -> None:
         """Say who we are, before any data."""
-        _LOGGER.info("connected to the broker")
         self.announce()
         self._say_status()
         self._delivery.link_up()
 
     def link_down(self, reason: str) -> None:
-        """Stop sending until the link is back."""
-        _LOGGER.warning("connection to the broker lost: %s", reason)
+        """Stop sending until the link is back; the link itself tells why."""
+        del reason
         self._delivery.link_down()
 
     def received(self, message: Received) -> None:

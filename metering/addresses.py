@@ -4,6 +4,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 
 from metering.local_http import Address
+from metering.mistakes import shown
 
 _MAX_PORT = 65535
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
@@ -24,14 +25,13 @@ def parse_address(written: object, *, min_port: int = 1, maybe_port: int | None 
     """
     if isinstance(written, Address):
         return written
-    if written is None:
-        raise ValueError("must be an address, not nothing")
-    host, port = _split(str(written))
+    host, port = _split("" if written is None else str(written))
     if not host or (port is None and maybe_port is None) or not _PORT.fullmatch(port or "0"):
-        raise ValueError(f"{written!r} is not {'host:port' if maybe_port is None else 'host or host:port'}")
+        form = "host:port" if maybe_port is None else "host or host:port"
+        raise ValueError(f"{shown(written)} is not {form}")
     number = maybe_port if port is None else int(port)
     if number is None or not min_port <= number <= _MAX_PORT:
-        raise ValueError(f"{written!r}: port {port} is not {min_port} to {_MAX_PORT}")
+        raise ValueError(f"{shown(written)}: port {port} is not {min_port} to {_MAX_PORT}")
     return Address(str(parse_host(host)), number)
 
 
@@ -44,7 +44,7 @@ def parse_host(written: object) -> object:
     if not isinstance(written, str):
         return written
     if not _is_host(written):
-        raise ValueError(f"{written!r} is not a host name or address{_hint(written)}")
+        raise ValueError(f"{shown(written)} is not a host name or address{_hint(written)}")
     return written
 
 

@@ -63,19 +63,20 @@ def describe(details: ErrorDetails) -> str:
     kind, facts, value = details["type"], details.get("ctx", {}), details["input"]
     if kind == "value_error":
         return str(facts["error"])
-    shown = _shown(value)
+    written = shown(value)
     if kind == "string_pattern_mismatch":
         pattern = str(facts["pattern"])
-        return f"{shown} {_PATTERNS.get(pattern, f'does not have the form {pattern}')}"
+        return f"{written} {_PATTERNS.get(pattern, f'does not have the form {pattern}')}"
     if kind in ("literal_error", "enum"):
         expected = str(facts["expected"])
-        return f"{shown} is not {expected}{did_you_mean(str(value), _QUOTED.findall(expected))}"
+        return f"{written} is not {expected}{did_you_mean(str(value), _QUOTED.findall(expected))}"
     if kind == "string_type" and isinstance(value, int | float):
-        return f"{shown} is not text; write it in quotes"
-    return f"{shown} {_TEXTS.get(kind, 'is not what belongs here').format(**facts)}"
+        return f"{written} is not text; write it in quotes"
+    return f"{written} {_TEXTS.get(kind, 'is not what belongs here').format(**facts)}"
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401 - YAML is anything
+def shown(value: Any) -> str:  # noqa: ANN401 - YAML is anything
+    """Return a value as it is shown in a message: short, and in words where it is no single value."""
     if value is None:
         return "an empty value"
     if isinstance(value, Mapping):

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,7 +11,7 @@ import click
 from edge.commands.options import config_option
 from edge.commissioning import Sheet, Shown, read_meter
 from edge.config import DeviceConfig, GatewayConfig, load_config
-from edge.profile import Status
+from edge.profile import Profile, Status
 from metering.config import did_you_mean
 
 _WIDTH = 80
@@ -21,7 +23,8 @@ _WIDTH = 80
 def command(meter: str, config_path: Path) -> None:
     """Read METER once and show each quantity with the registers behind it.
 
-    Exit code 0: read; 1: it could not be read, with what to look at; 2: the file or the name is wrong.
+    Exit code 0: read; 1: nothing was read, or the meter says that it is another model; 2: the file or the
+    name is wrong.
     A serial port serves one program at a time: stop `zonewise-edge run` first.
 
     \b
@@ -36,7 +39,11 @@ def command(meter: str, config_path: Path) -> None:
     click.echo(f"{bus.transport}\n")
     sheet = asyncio.run(read_meter(config, device, point))
     _print(sheet, device)
-    if sheet.maybe_mismatch is not None:
+    for doubt in _doubts(sheet, device.profile):
+        _wrap(f"warning: {doubt}")
+    for text in sheet.not_given:
+        _wrap(f"note: the meter does not give its {text}")
+    if sheet.is_empty or sheet.maybe_mismatch is not None:
         sys.exit(1)
 
 
@@ -54,16 +61,29 @@ def _print(sheet: Sheet, device: DeviceConfig) -> None:
         click.echo(_row(shown).rstrip())
     serial = f", serial number {sheet.maybe_serial}" if sheet.maybe_serial else ""
     click.echo(f"\n{sheet.requests} requests, {sheet.took_s * 1000:,.0f} ms{serial}")
-    for text in sheet.not_given:
-        note = f"note: the meter does not give its {text}"
-        click.echo(click.wrap_text(note, width=_WIDTH, subsequent_indent="  "))
+    for text in sheet.reasons:
+        _wrap(f"note: quantities are missing: {text}")
     if device.profile.status is Status.UNVERIFIED:
-        click.echo("note: this model's table is unverified; compare with the meter's display")
+        _wrap("note: this model's table is unverified; compare with the meter's display")
+
+
+def _doubts(sheet: Sheet, profile: Profile) -> Iterator[str]:
+    """Yield what speaks against what was read."""
     if sheet.maybe_mismatch is not None:
-        click.echo(
-            f"warning: the meter says that it is {sheet.maybe_mismatch!r}, not a {device.profile.model};\n"
-            "zonewise-edge run would publish none of these values"
+        yield (
+            f"the meter says that it is {sheet.maybe_mismatch!r}, not a {profile.model};"
+            " zonewise-edge run would publish none of these values"
         )
+    if sheet.is_empty:
+        yield f"no quantity has a value. Is it a {profile.model}? Another model has other registers"
+    elif sheet.is_unlikely:
+        ranges = ", ".join(f"{one.quantity} {one.low:g} to {one.high:g}" for one in profile.plausible)
+        yield f"the values are unusual for a {profile.model} (it has {ranges}). Is it another model?"
+
+
+def _wrap(text: str) -> None:
+    lines = textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    click.echo("\n".join(lines))
 
 
 def _row(shown: Shown) -> str:

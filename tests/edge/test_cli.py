@@ -1,6 +1,7 @@
 """The command line as a technician uses it: real processes, real wires."""
 
 import asyncio
+import re
 import socket
 import struct
 import sys
@@ -105,6 +106,91 @@ async def test_read_goes_on_without_an_identity_and_says_so(tmp_path: Path) -> N
     said = " ".join(done.out.split())
     assert "note: the meter does not give its identity (holding register 64514): " in said
     assert said.endswith("silent for 0.2 s")
+
+
+def refuse_all(code: int) -> Meters:
+    return Meters(registers=sdm630, refusals=dict.fromkeys(range(0x10000), code))
+
+
+@pytest.mark.parametrize("code", [2, 3])
+async def test_a_meter_that_refuses_everything_was_not_read(tmp_path: Path, code: int) -> None:
+    async with modbus_tcp(refuse_all(code)) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", METER))
+    assert done.code == 1
+    said = " ".join(done.out.split())
+    assert "warning: no quantity has a value. Is it a eastron-sdm630?" in said
+    assert f"quantities are missing: ILLEGAL_DATA_{'ADDRESS (2)' if code == 2 else 'VALUE (3)'}" in said
+
+
+async def test_a_busy_meter_is_no_wrong_model(tmp_path: Path) -> None:
+    async with modbus_tcp(refuse_all(6)) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", METER))
+    assert done.code == 1
+    assert "It needs time (it is starting, or serves another master)" in done.err
+    assert "another model" not in done.err.lower()
+
+
+@pytest.mark.parametrize(("code", "says"), [(10, "has no path to the meter"), (11, "does not answer it")])
+async def test_the_word_of_a_gateway_in_between_is_told(tmp_path: Path, code: int, says: str) -> None:
+    async with modbus_tcp(refuse_all(code)) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", METER))
+    assert done.code == 1
+    assert says in done.err
+    assert "The gateway itself works" in done.err
+
+
+async def test_an_answer_from_another_unit_id_is_told(tmp_path: Path) -> None:
+    def as_unit_7(frame: bytes) -> bytes:
+        return frame[:6] + b"\x07" + frame[7:]
+
+    async with modbus_tcp(Meters(registers=sdm630, tamper=as_unit_7)) as port:
+        bus = f"{{tcp: 127.0.0.1:{port}, timeout_s: 0.3}}"
+        done = await run("read", "z1-main", "--config", write(tmp_path, bus, METER))
+    assert done.code == 1
+    assert "but one from address 7" in done.err
+    assert "write address: 7" in done.err
+
+
+@pytest.mark.parametrize("way", ["tcp", "serial"])
+async def test_an_answer_that_is_late_says_which_time_out_it_needs(tmp_path: Path, way: str) -> None:
+    meters = Meters(registers=sdm630, delay_s={1: 2.0})
+    line = modbus_tcp(meters) if way == "tcp" else serial_line(meters)
+    async with line as place:
+        where = f"tcp: 127.0.0.1:{place}" if way == "tcp" else f"serial: {place}, parity: N"
+        done = await run(
+            "read", "z1-main", "--config", write(tmp_path, f"{{{where}, timeout_s: 0.5}}", METER)
+        )
+    assert done.code == 1
+    assert "came after 2." in done.err
+    assert re.search("Set timeout_s of line1 to [45]", done.err), done.err
+
+
+async def test_garble_on_tcp_is_no_matter_of_baud_rates(tmp_path: Path) -> None:
+    async with modbus_tcp(Meters(registers=sdm630, tamper=lambda _frame: b"HTTP/1.1 400\r\n")) as port:
+        bus = f"{{tcp: 127.0.0.1:{port}, timeout_s: 0.3}}"
+        done = await run("read", "z1-main", "--config", write(tmp_path, bus, METER))
+    assert done.code == 1
+    assert "Is it Modbus TCP that is spoken at this port?" in done.err
+    assert "baud" not in done.err
+
+
+async def test_values_that_the_model_never_has_are_marked(tmp_path: Path) -> None:
+    def half(_unit: int, _address: int, count: int) -> bytes:
+        return struct.pack(">f", 0.5) * (count // 2)
+
+    async with modbus_tcp(Meters(registers=half)) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", METER))
+    lines = {line.split()[0]: line.split() for line in done.out.splitlines() if line}
+    assert (lines["voltage_l1_v"][-1], lines["frequency_hz"][-1]) == ("unusual", "implausible")
+    assert "(it has voltage_l1_v 180 to 260, frequency_hz 49 to 51)" in " ".join(done.out.split())
+
+
+async def test_transformers_do_not_make_a_voltage_unusual(tmp_path: Path) -> None:
+    meter = METER.replace("ct: 250/5", "vt: 20000/100")
+    async with modbus_tcp(Meters(registers=sdm630)) as port:
+        done = await run("read", "z1-main", "--config", write(tmp_path, f"{{tcp: 127.0.0.1:{port}}}", meter))
+    lines = {line.split()[0]: line.split() for line in done.out.splitlines() if line}
+    assert lines["voltage_l1_v"] == ["voltage_l1_v", "46,040", "V", "43663334"]
 
 
 async def test_an_unknown_meter_is_a_wrong_call(tmp_path: Path) -> None:

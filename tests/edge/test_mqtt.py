@@ -1,6 +1,7 @@
 """The MQTT link against a real broker: what it promises its listener and its publishers."""
 
 import asyncio
+import logging
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
 from metering.connection import Broker, Tls
-from simulators.servers import Mosquitto
+from simulators.servers import Mosquitto, maybe_program
 
 pytestmark = pytest.mark.servers
 PATIENCE_S = 20.0
@@ -132,6 +133,130 @@ async def test_an_unreadable_secret_or_certificate_is_tried_again(
         assert await link.publish("topic", b"x") is Puback.LOST
         secret.write_text("later\n", encoding="utf-8")
         await until(lambda: link.is_up)
+
+
+class PasswordMosquitto(Mosquitto):
+    """A Mosquitto that knows one user."""
+
+    def _configuration(self) -> str:
+        passwords = self.folder / "passwords"
+        program = maybe_program("mosquitto_passwd")
+        if program is None:
+            pytest.skip("mosquitto_passwd is not installed")
+        passwords.touch(mode=0o600)
+        subprocess.run([program, "-b", passwords, "demo.gw-1", "right"], check=True, capture_output=True)
+        text = super()._configuration().replace("allow_anonymous true", "allow_anonymous false")
+        return f"{text}password_file {passwords}\n"
+
+
+def messages(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[str]:
+    return [
+        one.getMessage() for one in caplog.records if one.name.startswith("edge") and one.levelno >= level
+    ]
+
+
+async def test_a_wrong_password_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("wrong\n", encoding="utf-8")
+    with PasswordMosquitto(tmp_path / "mosquitto") as mosquitto:
+        broker = Broker(host="127.0.0.1", port=mosquitto.port, username="demo.gw-1", password_file=secret)
+        async with MqttLink(options(broker), Ear()) as link:
+            await until(lambda: link.problem)
+            expected = "the broker refuses user 'demo.gw-1': Not authorized; check username and password"
+            assert link.problem == expected
+            await asyncio.sleep(2)
+            assert len([one for one in messages(caplog) if expected in one]) == 1
+            secret.write_text("right\n", encoding="utf-8")
+            await until(lambda: link.is_up)
+            assert link.problem == ""
+
+
+async def test_a_second_gateway_with_the_same_id_is_named(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = at(mosquitto)
+    async with MqttLink(options(broker, "zonewise-demo-gw-1"), Ear()) as first:
+        async with MqttLink(options(broker, "zonewise-demo-gw-1"), Ear()) as second:
+            await until(lambda: "as 'zonewise-demo-gw-1'" in first.problem + second.problem)
+            told = [
+                one
+                for one in messages(caplog, logging.WARNING)
+                if "each gateway needs an id of its own" in one
+            ]
+            assert len(told) in (1, 2)
+        await until(lambda: first.is_up)
+
+
+async def test_a_broker_that_is_away_is_told_once_and_its_return_once(
+    mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge")
+    async with MqttLink(options(at(mosquitto)), Ear()) as link:
+        await until(lambda: link.is_up)
+        await asyncio.to_thread(mosquitto.kill)
+        await until(lambda: link.problem == "Connection refused")
+        await asyncio.sleep(3)
+        await asyncio.to_thread(mosquitto.start)
+        await until(lambda: link.is_up)
+    where = f"the broker at 127.0.0.1:{mosquitto.port}"
+    first, lost, away, back = messages(caplog)
+    assert first == f"connected to {where}"
+    assert lost.startswith(f"no connection to {where}: the connection was closed without a reason")
+    assert away.startswith(f"no connection to {where}: Connection refused")
+    assert back.startswith(f"connected to {where} after ")
+
+
+async def test_a_goodbye_is_no_warning(mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
+    async with MqttLink(options(at(mosquitto)), Ear()) as link:
+        await until(lambda: link.is_up)
+    assert messages(caplog, logging.WARNING) == []
+
+
+async def test_a_host_that_does_not_exist_is_named() -> None:
+    async with MqttLink(options(Broker(host="no-such-host.invalid")), Ear()) as link:
+        await until(lambda: link.problem)
+        assert "the name of the host cannot be resolved" in link.problem
+
+
+class DenyingMosquitto(Mosquitto):
+    """A Mosquitto whose rules let nobody write."""
+
+    def _configuration(self) -> str:
+        rules = self.folder / "acl"
+        rules.write_text("topic read #\n", encoding="utf-8")
+        rules.chmod(0o600)
+        return f"{super()._configuration()}acl_file {rules}\n"
+
+
+async def test_messages_that_the_broker_refuses_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DenyingMosquitto(tmp_path / "mosquitto") as mosquitto:
+        async with MqttLink(options(at(mosquitto)), Ear()) as link:
+            await until(lambda: link.is_up)
+            for _ in range(5):
+                assert await link.publish("topic", b"x") is Puback.REFUSED
+            assert link.problem == "the broker refuses our messages: Not authorized"
+            assert len([one for one in messages(caplog) if "refuses our messages" in one]) == 1
+
+
+async def test_a_broker_without_tls_and_one_with_another_authority_are_named(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    certificate, _key = make_certificate(tmp_path)
+    plain = Broker(host="127.0.0.1", port=mosquitto.port, tls=Tls(ca_file=certificate))
+    async with MqttLink(options(plain), Ear()) as link:
+        await until(lambda: link.problem)
+        assert "does the broker speak TLS at this port?" in link.problem
+    with TlsMosquitto(tmp_path / "tls") as secure:
+        for tls, expected in (
+            (Tls(), "TLS: self-signed certificate"),
+            (None, "does it want TLS at this port?"),
+        ):
+            stranger = Broker(host="127.0.0.1", port=secure.port, tls=tls)
+            async with MqttLink(options(stranger), Ear()) as link:
+                await until(lambda: link.problem)
+                assert expected in link.problem.replace("self signed", "self-signed")
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

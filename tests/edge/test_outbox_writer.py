@@ -85,3 +85,13 @@ async def test_its_thread_ends_with_it(tmp_path: Path) -> None:
     await one.close()
     with pytest.raises(RuntimeError, match="shutdown"):
         await one.work(OutboxDisk.close)
+
+
+async def test_a_refusal_names_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    blocked = tmp_path / "folder"
+    blocked.write_text("a file where a folder belongs", encoding="utf-8")
+    one = writer(blocked / "outbox.db", Time(), [])
+    assert not await one.ready()
+    assert str(blocked / "outbox.db") in one.problem
+    assert one.problem in caplog.messages[-1]
+    await one.close()

@@ -103,6 +103,11 @@ def test_a_step_of_the_clock_is_shown(health: Health) -> None:
     [
         (SERVICE, []),
         (replace(SERVICE, connected=False), ["not connected to the broker"]),
+        (
+            replace(SERVICE, connected=False, broker_problem="Not authorized"),
+            ["not connected to the broker", "broker: Not authorized"],
+        ),
+        (replace(SERVICE, broker_problem="it refuses our messages"), ["broker: it refuses our messages"]),
         (replace(SERVICE, outbox_disk_is_usable=False), ["the outbox cannot use its disk"]),
     ],
 )
