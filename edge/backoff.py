@@ -6,7 +6,7 @@ many meters are mute: after a probe of t seconds the next starts t / `PROBE_SHAR
 Who is mute, and who only lost a frame or stands on a silent line, is decided in `edge.silence`.
 """
 
-from edge.pace import JITTER
+from metering.backoff import growing_s
 
 #: Part of a line's time that probes of mute meters may take.
 PROBE_SHARE = 0.05
@@ -26,20 +26,6 @@ _MOST_SILENCE_S = 60.0
 # Enough to put those that failed fewer times first, too little to matter in time.
 _YIELD_S = 0.02
 _MOST_YIELDS = 20
-
-
-def growing_s(failures: int, *, first_s: float, most_s: float, jitter: float) -> float:
-    """Give the pause after some failures in a row: doubling, capped, a little longer by chance.
-
-    Args:
-        failures: 1 after the first.
-        first_s: Pause after the first.
-        most_s: Largest pause, jitter apart.
-        jitter: Random number in [0, 1).
-    """
-    # 2^30 of anything is above any cap; larger powers would overflow after years.
-    doubled_s = first_s * 2.0 ** min(failures - 1, 30)
-    return float(min(doubled_s, most_s) * (1 + JITTER * jitter))
 
 
 def probe_pause_s(failures: int, *, poll_s: float, jitter: float) -> float:

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from edge.backoff import growing_s
 from edge.errors import BusError, MeterRefused
 from edge.profile import Register
+from metering.backoff import growing_s
 
 _FIRST_REFUSED_S = 5.0
 _FIRST_MUTE_S = 60.0

@@ -1,10 +1,10 @@
 """How long to wait for an acknowledgement, and how fast to send. Pure: time is an argument."""
 
+from metering.backoff import JITTER
+
 # RFC 6298, section 2: gains of the smoothed time and of its variation.
 _ALPHA = 1 / 8
 _BETA = 1 / 4
-#: Largest part of a pause that jitter adds, so that gateways do not march in step.
-JITTER = 0.25
 
 
 class AckTimeout:

@@ -10,12 +10,12 @@ Contract:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge.backoff import growing_s
 from edge.config import BusConfig, DeviceConfig
 from edge.errors import MeterRefused
 from edge.missing import MissingRegisters, Role, Use
 from edge.plan import Block, ReadPlan, cost_of_request
 from edge.profile import PollClass, Register
+from metering.backoff import growing_s
 
 _FIRST_ANEW_S = 10.0
 _MAX_ANEW_S = 3600.0

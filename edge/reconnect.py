@@ -11,8 +11,8 @@ Contract:
 
 from dataclasses import dataclass
 
-from edge.backoff import growing_s
 from edge.link_end import Cause, End, taken_over
+from metering.backoff import growing_s
 
 #: A connection that has stood for so long is well; longer than the pauses of another client with our name.
 STABLE_S = 90.0

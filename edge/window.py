@@ -20,7 +20,8 @@ step.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.pace import JITTER, AckTimeout, Rate
+from edge.pace import AckTimeout, Rate
+from metering.backoff import JITTER
 from metering.message import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
 
 # Stands for whoever acknowledges without having said that it is online.
