@@ -2,7 +2,7 @@
 
 from dashboards.errors import DashboardsError
 from ingest.errors import IngestError
-from metering.command_line import LazyCommands, run
+from metering.program.command_line import LazyCommands, run
 
 _HELP = """Grafana dashboards of a park: write them, push them, check them.
 

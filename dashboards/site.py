@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from metering.park import Park
-from metering.park_file import load_park, load_parks
+from metering.park.file import load_park, load_parks
+from metering.park.model import Park
 from metering.series import raw_database, rollup_database
 
 UID_LENGTH = 40

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from dashboards.panel import Scale
-from metering.config import Model, load
 from metering.errors import UnknownName
+from metering.program.config import Model, load
 
 Entry = TypeVar("Entry")
 

@@ -28,9 +28,9 @@ from edge.polled import Polled
 from edge.service import notify
 from edge.uplink import Identity, Uplink, Voice
 from edge.window import DeliveryWindow
-from metering import stop_signals
-from metering.birth import Birth, MeterFacts
-from metering.status import COUNTERS, EpochAccount, Status
+from metering.messages.birth import Birth, MeterFacts
+from metering.messages.status import COUNTERS, EpochAccount, Status
+from metering.program import stop_signals
 
 _LOGGER = logging.getLogger(__name__)
 _UPKEEP_S = 0.25

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from edge.errors import MessageTooLarge
-from metering.message import MAX_INFLATED_BYTES, MAX_ROWS, TARGET_BYTES, Message, MessageId
+from metering.messages.data import MAX_INFLATED_BYTES, MAX_ROWS, TARGET_BYTES, Message, MessageId
 from metering.quantities import Medium
 from metering.readings import Block, Reading, ReadingFlag, Row
 

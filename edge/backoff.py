@@ -6,7 +6,7 @@ many meters are mute: after a probe of t seconds the next starts t / `PROBE_SHAR
 Who is mute, and who only lost a frame or stands on a silent line, is decided in `edge.silence`.
 """
 
-from metering.backoff import growing_s
+from metering.program.backoff import growing_s
 
 #: Part of a line's time that probes of mute meters may take.
 PROBE_SHARE = 0.05

@@ -34,9 +34,9 @@ from edge.tables import (
     RegisterTable,
     ScaleTable,
 )
-from metering.config import did_you_mean
-from metering.config import load as load_yaml
 from metering.errors import ConfigError, Problem
+from metering.program.config import did_you_mean
+from metering.program.config import load as load_yaml
 from metering.quantities import VOCABULARY, Kind
 
 _FOLDER = Path(__file__).parent / "profiles"

@@ -16,8 +16,8 @@ from edge.config import BusConfig, DeviceConfig, GatewayConfig
 from edge.entry import Entry, seal
 from edge.plan import ReadPlan, block_time_s, cost_of_request
 from edge.profile import Profile, RegisterSpec, Status
-from metering import topics
-from metering.message import to_properties
+from metering.messages import topics
+from metering.messages.data import to_properties
 from metering.readings import EARLIEST_MS, Reading, Row, Value
 
 #: Share of a bus that polls may take.

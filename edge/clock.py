@@ -24,7 +24,7 @@ from pathlib import Path
 
 from edge.assembler import MAX_CLAMP_MS
 from edge.polled import Polled
-from metering.kernel_clock import KernelClock
+from metering.program.kernel_clock import KernelClock
 from metering.readings import EARLIEST_MS, Reading, ReadingFlag, Row
 
 _STEP_NS = 5_000_000

@@ -1,7 +1,7 @@
 """The command line of the gateway: `zonewise-edge COMMAND`."""
 
 from edge.errors import EdgeError
-from metering.command_line import LazyCommands, run
+from metering.program.command_line import LazyCommands, run
 
 _HELP = """Read the meters of a park and keep their rows until they are safe.
 

@@ -13,9 +13,9 @@ from edge.decode import Wiring
 from edge.gateway_file import BusFile, GatewayFile, MeterFile, OutboxFile
 from edge.plan import Line
 from edge.profile import Profile
-from metering.config import load
-from metering.connection import Broker
-from metering.local_http import Address
+from metering.program.config import load
+from metering.program.connection import Broker
+from metering.program.local_http import Address
 
 _DEFAULT_BAUD = 9600
 _DEFAULT_PARITY = "E"

@@ -29,7 +29,7 @@ from edge.plan import Block
 from edge.profile import Register, RegisterSpec
 from edge.registers import Absent, Encoding, Raw, Reader, compile_reader
 from edge.scale import NOTHING_FOUND, Found, scale_factor
-from metering.birth import CounterFacts
+from metering.messages.birth import CounterFacts
 from metering.quantities import COUNTER_LIMIT, VOCABULARY, Medium, Unit
 from metering.readings import ReadingFlag, Value
 

@@ -19,10 +19,10 @@ from edge.entry import Entry
 from edge.mqtt import MqttLink, Puback, Received
 from edge.outbox import Outbox
 from edge.window import DeliveryWindow, Item
-from metering import ack, status, topics
-from metering.ack import Ack, EpochAck
 from metering.errors import MalformedMessage
-from metering.message import MessageId, to_properties
+from metering.messages import ack, status, topics
+from metering.messages.ack import Ack, EpochAck
+from metering.messages.data import MessageId, to_properties
 
 _LOGGER = logging.getLogger(__name__)
 

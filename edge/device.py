@@ -31,7 +31,7 @@ from edge.registers import Absent, Raw
 from edge.rows import NS_PER_S, Answer, Rows
 from edge.scale import Found
 from edge.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
-from metering.birth import MeterFacts
+from metering.messages.birth import MeterFacts
 
 #: Quantities of the class *slow* are read about so often.
 SLOW_S = 60.0

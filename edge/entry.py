@@ -8,7 +8,7 @@ never see two bodies under one (epoch, seq).
 from dataclasses import dataclass
 
 from edge.errors import MessageTooLarge
-from metering.message import MAX_WIRE_BYTES, Message, MessageId, Tag, deflate, encode, is_deflated
+from metering.messages.data import MAX_WIRE_BYTES, Message, MessageId, Tag, deflate, encode, is_deflated
 
 #: Bodies above this are deflated: below, the gain is not worth losing readable JSON on the wire.
 DEFLATE_ABOVE_BYTES = 1024
@@ -43,7 +43,7 @@ def seal(message: Message, *, deflate_above_bytes: int = DEFLATE_ABOVE_BYTES) ->
     """Encode a message for good.
 
     Raises:
-        MessageTooLarge: when the body is above `metering.message.MAX_WIRE_BYTES`.
+        MessageTooLarge: when the body is above `metering.messages.data.MAX_WIRE_BYTES`.
     """
     try:
         body = encode(message)

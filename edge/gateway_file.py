@@ -19,13 +19,13 @@ from edge.errors import UnknownModel
 from edge.profile import Profile
 from edge.tables import RegisterPatch
 from edge.transformers import TransformerRatio
-from metering.addresses import parse_address
-from metering.config import Location, Model, NotKnown, did_you_mean, while_known
-from metering.connection import Broker, HttpAddress
 from metering.errors import ConfigError
-from metering.local_http import Address
-from metering.mistakes import shown
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
+from metering.program.addresses import parse_address
+from metering.program.config import Location, Model, NotKnown, did_you_mean, while_known
+from metering.program.connection import Broker, HttpAddress
+from metering.program.local_http import Address
+from metering.program.mistakes import shown
 
 _RATIO_PATTERN = r"^[0-9.]+(/[0-9.]+)?$"
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}")

@@ -173,7 +173,7 @@ class Health:
         return Snapshot(self._now_s(), tuple(self._buses.values()), tuple(self._devices.values()))
 
     def counters(self) -> Mapping[str, int]:
-        """Give the totals for the status message that this module knows (`metering.status.COUNTERS`)."""
+        """Return the totals that this module knows of `metering.messages.status.COUNTERS`."""
         now = self.snapshot()
         total = Counts()
         for device in now.devices:

@@ -20,7 +20,7 @@ from edge.entry import Entry, seal
 from edge.errors import MessageTooLarge
 from edge.outbox import Outbox
 from edge.polled import Polled
-from metering.message import Message
+from metering.messages.data import Message
 from metering.readings import Reading
 
 _LOGGER = logging.getLogger(__name__)

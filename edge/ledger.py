@@ -7,7 +7,7 @@ spilled is unknown: `restore` then sets read to what is known and says so.
 
 from dataclasses import dataclass, replace
 
-from metering.status import EpochAccount
+from metering.messages.status import EpochAccount
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from edge import agent, health
 from edge.health import BusState, DeviceState
-from metering.local_http import Page
-from metering.status import GAUGES
+from metering.messages.status import GAUGES
+from metering.program.local_http import Page
 
 _BUS_LABELS = ("bus",)
 _DEVICE_LABELS = ("bus", "address", "meter")

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from edge.errors import BusError, MeterRefused
 from edge.profile import Register
-from metering.backoff import growing_s
+from metering.program.backoff import growing_s
 
 _FIRST_REFUSED_S = 5.0
 _FIRST_MUTE_S = 60.0

@@ -32,8 +32,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.link_end import Cause, End, closed, refused, unreached
 from edge.reconnect import STABLE_S, Line, Reconnects
-from metering.connection import Broker
 from metering.errors import ConfigError
+from metering.program.connection import Broker
 
 _LOGGER = logging.getLogger(__name__)
 _GOODBYE_S = 3.0

@@ -32,8 +32,8 @@ from edge.outbox_leftovers import Leftovers
 from edge.outbox_memory import Held, OutboxMemory
 from edge.outbox_settings import OutboxClock, OutboxSettings, OutboxState
 from edge.outbox_writer import OutboxWriter
-from metering.message import MessageId
-from metering.status import EpochAccount
+from metering.messages.data import MessageId
+from metering.messages.status import EpochAccount
 
 __all__ = ["Outbox", "OutboxClock", "OutboxSettings", "OutboxState"]
 

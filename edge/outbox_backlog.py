@@ -7,7 +7,7 @@ from functools import partial
 from edge.entry import Entry
 from edge.outbox_disk import OutboxDisk
 from edge.outbox_writer import OutboxWriter
-from metering.message import MessageId
+from metering.messages.data import MessageId
 
 _PREFETCH = 64
 

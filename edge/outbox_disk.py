@@ -20,8 +20,8 @@ from pathlib import Path
 from edge import outbox_sql
 from edge.entry import Entry
 from edge.errors import OutboxCorrupt, OutboxUnavailable
-from metering.message import MessageId
-from metering.status import EpochAccount
+from metering.messages.data import MessageId
+from metering.messages.status import EpochAccount
 
 _FILE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 

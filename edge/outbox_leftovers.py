@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from metering.message import MessageId
+from metering.messages.data import MessageId
 
 # Until it is deleted, a message that is safe would be sent once more after a kill: no harm, some bytes.
 _FLUSH_EVERY_S = 5.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from edge.errors import OutboxCorrupt, OutboxUnavailable
 from edge.ledger import EpochRecord
-from metering.status import EpochAccount
+from metering.messages.status import EpochAccount
 
 _VERSION = 1
 _SEQ_BITS = 40

@@ -1,6 +1,6 @@
 """How long to wait for an acknowledgement, and how fast to send. Pure: time is an argument."""
 
-from metering.backoff import JITTER
+from metering.program.backoff import JITTER
 
 # RFC 6298, section 2: gains of the smoothed time and of its variation.
 _ALPHA = 1 / 8

@@ -17,7 +17,7 @@ from edge import agent, health
 from edge.clock import Step
 from edge.health import GIVING_ROWS, BusState, DeviceState
 from edge.missing import Missing, Role
-from metering.local_http import Page, Routes
+from metering.program.local_http import Page, Routes
 
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _UNAVAILABLE = 503

@@ -40,7 +40,7 @@ from edge.missing_log import MissingLog
 from edge.polled import Polled
 from edge.schedule import Schedule
 from edge.silence import SILENT_AFTER_S, LineSilence
-from metering.birth import MeterFacts
+from metering.messages.birth import MeterFacts
 
 _LOGGER = logging.getLogger(__name__)
 

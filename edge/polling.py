@@ -8,7 +8,7 @@ from edge.config import BusConfig, GatewayConfig
 from edge.health import Health
 from edge.polled import Polled
 from edge.poller import Outlets, Poller
-from metering.birth import MeterFacts
+from metering.messages.birth import MeterFacts
 
 
 class Polling:

@@ -15,7 +15,7 @@ from edge.errors import MeterRefused
 from edge.missing import MissingRegisters, Role, Use
 from edge.plan import Block, ReadPlan, cost_of_request
 from edge.profile import PollClass, Register
-from metering.backoff import growing_s
+from metering.program.backoff import growing_s
 
 _FIRST_ANEW_S = 10.0
 _MAX_ANEW_S = 3600.0

@@ -12,7 +12,7 @@ Contract:
 from dataclasses import dataclass
 
 from edge.link_end import Cause, End, taken_over
-from metering.backoff import growing_s
+from metering.program.backoff import growing_s
 
 #: A connection that has stood for so long is well; longer than the pauses of another client with our name.
 STABLE_S = 90.0

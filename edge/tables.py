@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from edge.profile import Evidence, Function, PollClass, Register
 from edge.registers import Encoding, Layout, Order
-from metering.config import Location, Model, did_you_mean
+from metering.program.config import Location, Model, did_you_mean
 from metering.quantities import VOCABULARY, Kind, Medium
 
 _FUNCTIONS = {"holding": Function.HOLDING, "input": Function.INPUT}

@@ -16,10 +16,10 @@ from functools import partial
 from edge.delivery import Delivery
 from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
 from edge.outbox import Outbox
-from metering import birth, status, topics
-from metering.birth import Birth
-from metering.connection import Broker
-from metering.status import EpochAccount, Status
+from metering.messages import birth, status, topics
+from metering.messages.birth import Birth
+from metering.messages.status import EpochAccount, Status
+from metering.program.connection import Broker
 
 STATUS_EVERY_S = 30.0
 #: How long a stop waits for acknowledgements, and then for the broker to take the goodbye.

@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.pace import AckTimeout, Rate
-from metering.backoff import JITTER
-from metering.message import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
+from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
+from metering.program.backoff import JITTER
 
 # Stands for whoever acknowledges without having said that it is online.
 _SOMEBODY = ""

@@ -7,8 +7,8 @@ in the quarantine. A lost acknowledgement does no harm: the gateway sends the me
 from collections import defaultdict
 from dataclasses import dataclass
 
-from metering.ack import Ack, EpochAck, Quarantined, to_ranges
-from metering.message import MessageId
+from metering.messages.ack import Ack, EpochAck, Quarantined, to_ranges
+from metering.messages.data import MessageId
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from ingest.journal_reader import Place
 from ingest.quarantine import Entry
 from ingest.segments import Record
 from ingest.validate import MOST_AHEAD_MS, RowReason
-from metering import birth, message
 from metering.errors import MalformedMessage
+from metering.messages import birth
+from metering.messages import data as message
 from metering.readings import EARLIEST_MS
 
 MAX_ENTRIES = 10_000

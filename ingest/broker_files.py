@@ -15,8 +15,8 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from metering import topics
-from metering.park import Park
+from metering.messages import topics
+from metering.park.model import Park
 
 INGEST_USER = "ingest"
 SALT_BYTES = 12

@@ -28,7 +28,7 @@ MAX_OFF_MS = MOST_AHEAD_MS
 MIN_VOTERS = 3
 VOTE_MS = 10 * 60 * 1000
 _DAY_MS = 24 * 60 * 60 * 1000
-#: What a gateway's status says of a clock that NTP keeps (`metering.status.Status.clock`).
+#: What a gateway's status says of a clock that NTP keeps (`metering.messages.status.Status.clock`).
 SYNCHRONISED = "system"
 
 _WHAT_TO_DO = (

@@ -8,7 +8,7 @@ from ingest.clock_rules import ClockGuard, Seen
 from ingest.config import ClockSource, IngestConfig
 from ingest.errors import ClockDoubted
 from ingest.journal_reader import JournalReader
-from metering.kernel_clock import KernelClock
+from metering.program.kernel_clock import KernelClock
 
 
 class Clocks(Protocol):

@@ -1,7 +1,7 @@
 """The command line of ingest: `zonewise-ingest COMMAND`."""
 
 from ingest.errors import IngestError
-from metering.command_line import LazyCommands, run
+from metering.program.command_line import LazyCommands, run
 
 _HELP = """Bring the readings of a park from MQTT to InfluxDB and keep its intervals.
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from ingest.acks import Outcome
-from metering.message import MessageId
+from metering.messages.data import MessageId
 
 MOST_RECENT = 10_000
 

@@ -16,7 +16,7 @@ import orjson
 
 from ingest.line import Field, encode_point
 from ingest.store import Store
-from metering.config import Model, load
+from metering.program.config import Model, load
 from metering.series import EVENT, rollup_database
 
 #: An open event is written again after this time.

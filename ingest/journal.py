@@ -24,7 +24,7 @@ from ingest.append_file import AppendFile, delete_expired, make_folder
 from ingest.errors import JournalError, JournalLocked
 from ingest.journal_reader import JournalReader, Place, SegmentName
 from ingest.segments import HEADER, Record, encode_frame, good_size_bytes, is_ours
-from metering.topics import GatewayTopic, maybe_parse
+from metering.messages.topics import GatewayTopic, maybe_parse
 
 __all__ = ["Journal", "JournalReader", "Place", "Record", "SegmentName"]
 

@@ -2,8 +2,8 @@
 
 Contract:
 - Every message gets a `Verdict`, whatever its bytes; rows stored + rows refused = rows received.
-- A message as a whole is refused with a reason of `metering.message.REASONS` or one of those below; a row
-  with a `RowReason`.
+- A message as a whole is refused with a reason of `metering.messages.data.REASONS` or one of those below; a
+  row with a `RowReason`.
 - A record is judged by its own receipt time; the clock is not asked. Who judges it again, later, passes it
   with the time of then in place of the receipt (`ingest.replay`).
 """
@@ -15,14 +15,15 @@ from functools import partial
 from ingest.journal import Record
 from ingest.registry import Registry, encode_announcement
 from ingest.validate import MOST_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
-from metering import birth, message
 from metering.errors import MalformedMessage
-from metering.message import MAX_ROWS, Envelope, MessageId
-from metering.park import Park
+from metering.messages import birth
+from metering.messages import data as message
+from metering.messages.data import MAX_ROWS, Envelope, MessageId
+from metering.messages.topics import GatewayTopic, maybe_parse
+from metering.park.model import Park
 from metering.readings import EARLIEST_MS, ReadingFlag
-from metering.topics import GatewayTopic, maybe_parse
 
-#: Reasons of whole messages besides `metering.message.REASONS`.
+#: Reasons of whole messages besides `metering.messages.data.REASONS`.
 ID_MISMATCH = "id_mismatch"
 UNEXPECTED = "unexpected_error"
 WRONG_TOPIC = "wrong_topic"

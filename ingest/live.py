@@ -20,7 +20,7 @@ from ingest.line import Field, encode_point
 from ingest.rollup.facts import UNKNOWN, Counting
 from ingest.store import Store
 from ingest.zones import Carrier, live_signs
-from metering.park import Park
+from metering.park.model import Park
 from metering.series import (
     GROUP_LIVE,
     LIVE_FLOW,

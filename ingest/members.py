@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ingest.line import encode_point
 from ingest.zones import belongs
-from metering.park import Park
+from metering.park.model import Park
 from metering.series import MEMBER, Level, MemberLevel
 
 _LEVELS = {

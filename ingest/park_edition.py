@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from metering.dated import BEGINNING_MS, Dated
-from metering.park import Park, ParkMeter
+from metering.park.dated import BEGINNING_MS, Dated
+from metering.park.model import Park, ParkMeter
 
 #: To be raised when the formulas in `ingest.zones` change, so that groups are derived again.
 _FORMULAS = 1

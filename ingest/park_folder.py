@@ -6,10 +6,10 @@ asks goes on by those of before.
 
 from pathlib import Path
 
-from metering.config import did_you_mean
 from metering.errors import ConfigError, Problem
-from metering.park import Park
-from metering.park_file import load_parks
+from metering.park.file import load_parks
+from metering.park.model import Park
+from metering.program.config import did_you_mean
 
 
 class DescriptionsFolder:

@@ -36,11 +36,11 @@ from ingest.store import Store
 from ingest.subscriber import Arrival, Subscriber, Subscription
 from ingest.supervision import supervised
 from ingest.writer import ParkWriter, Trouble, pause_s
-from metering import ack, topics
-from metering.ack import Ack
-from metering.park import Park
+from metering.messages import ack, topics
+from metering.messages.ack import Ack
+from metering.messages.status import Status
+from metering.park.model import Park
 from metering.series import raw_database
-from metering.status import Status
 
 _LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")

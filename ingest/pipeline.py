@@ -39,9 +39,9 @@ from ingest.subscriber import Arrival
 from ingest.supervision import judge_safely
 from ingest.validate import RefusedRow, RowReason
 from ingest.writer import ParkWriter, pause_s
-from metering import message
-from metering.message import MessageId
-from metering.park import Park as ParkDescription
+from metering.messages import data as message
+from metering.messages.data import MessageId
+from metering.park.model import Park as ParkDescription
 
 _LOGGER = logging.getLogger(__name__)
 

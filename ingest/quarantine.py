@@ -55,7 +55,7 @@ class Entry:
 
     Attributes:
         park: Whose quarantine.
-        reason: Stable key (`metering.message.REASONS`, `ingest.validate.RowReason`, ...).
+        reason: Stable key (`metering.messages.data.REASONS`, `ingest.validate.RowReason`, ...).
         received_at_ms: Receipt of the message, UTC milliseconds since 1970.
         place: Where the message stands in the journal.
         row_count: Rows set aside: what the accounts count.

@@ -33,11 +33,11 @@ import orjson
 from ingest.line import encode_point
 from ingest.store import Store
 from ingest.validate import RowReason
-from metering.birth import MAX_METERS, Birth, MeterFacts, facts_object, parse_facts
-from metering.dated import BEGINNING_MS, END_MS, Dated
 from metering.errors import MalformedMessage
+from metering.messages.birth import MAX_METERS, Birth, MeterFacts, facts_object, parse_facts
 from metering.names import is_meter_id
-from metering.park import Park
+from metering.park.dated import BEGINNING_MS, END_MS, Dated
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import METERS, raw_database
 

@@ -33,7 +33,7 @@ from ingest.store import Store
 from ingest.supervision import judge_safely
 from ingest.validate import RowReason, StoredRow
 from ingest.writer import ParkWriter
-from metering.park import Park
+from metering.park.model import Park
 
 #: Lines of a body.
 _BATCH_LINES = 5000

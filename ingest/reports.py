@@ -11,8 +11,8 @@ from collections import deque
 from ingest.errors import StoreError, StoreRefused, StoreTooLarge
 from ingest.line import Field, encode_point
 from ingest.store import Store
+from metering.messages.status import COUNTERS, Status
 from metering.series import GATEWAY_STATUS, rollup_database
-from metering.status import COUNTERS, Status
 
 _LOGGER = logging.getLogger(__name__)
 _MOST_LINES = 10_000

@@ -18,10 +18,10 @@ from ingest.quarantine import Limits, Quarantine
 from ingest.safekeeping import Safekeeping
 from ingest.store import open_store
 from ingest.subscriber import Subscription
-from metering import stop_signals
 from metering.errors import ConfigError
-from metering.local_http import serving
-from metering.park import Park
+from metering.park.model import Park
+from metering.program import stop_signals
+from metering.program.local_http import serving
 
 _LOGGER = logging.getLogger(__name__)
 _EXPIRE_EVERY_S = 3600.0

@@ -1,6 +1,6 @@
 """How much of a park's queue each gateway may fill: its own delivery window, no more. Pure.
 
-A gateway of ours never has more on its way than its window (`metering.message.WINDOW_MESSAGES` and
+A gateway of ours never has more on its way than its window (`metering.messages.data.WINDOW_MESSAGES` and
 `WINDOW_BYTES`), so it never exceeds its share. What exceeds it is discarded: the sender still holds the
 message for want of an acknowledgement, and the other gateways' messages do not wait behind it.
 
@@ -10,7 +10,7 @@ Births are no part of a gateway's window and are never sent again, so they have 
 from collections import defaultdict
 from dataclasses import dataclass
 
-from metering.message import WINDOW_BYTES, WINDOW_MESSAGES
+from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ingest.subscriber import Arrival
-from metering import status
 from metering.errors import MalformedMessage
-from metering.status import Status
+from metering.messages import status
+from metering.messages.status import Status
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -32,10 +32,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ingest.supervision import supervised
-from metering import status, topics
-from metering.connection import Broker, Tls
 from metering.errors import ConfigError
-from metering.topics import GatewayTopic, maybe_parse
+from metering.messages import status, topics
+from metering.messages.topics import GatewayTopic, maybe_parse
+from metering.program.connection import Broker, Tls
 
 _LOGGER = logging.getLogger(__name__)
 

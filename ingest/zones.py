@@ -29,7 +29,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from ingest.intervals import SlotValue
-from metering.park import Park, ParkMeter, Role
+from metering.park.model import Park, ParkMeter, Role
 from metering.quantities import Medium
 from metering.series import GroupField, IntervalQuality, Level
 

@@ -21,7 +21,7 @@ class MalformedMessage(MeteringError):
     """Bytes received are not a message of ours.
 
     Attributes:
-        reason: One of `metering.message.REASONS`, stable, for counters and the quarantine.
+        reason: One of `metering.messages.data.REASONS`, stable, for counters and the quarantine.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

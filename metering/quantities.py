@@ -7,7 +7,7 @@ current mean import (from the grid to the user); positive flow means forward.
 Ranges are what a meter in an industrial park can plausibly show, per meter, after CT and VT ratios; a value
 outside is refused as *implausible*, not stored. A counter also has a maximum rise: more than that no meter of
 a park counts within an hour. It bounds a meter of which nothing else is known (`ingest.rollup.caps`). A park
-may declare more quantities, with a `Unit` (see `metering.park`).
+may declare more quantities, with a `Unit` (see `metering.park.model`).
 """
 
 from collections.abc import Mapping

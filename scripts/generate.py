@@ -10,8 +10,8 @@ from dashboards.committed import committed_files
 from dashboards.site import load_sites
 from edge.gateway_file import GatewayFile
 from ingest.config import IngestConfig
-from metering.config import json_schema
-from metering.park_description import ParkDescription
+from metering.park.description import ParkDescription
+from metering.program.config import json_schema
 
 ROOT = Path(__file__).parents[1]
 

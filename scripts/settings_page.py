@@ -5,8 +5,8 @@ from typing import Any
 
 from edge.gateway_file import GatewayFile
 from ingest.config import IngestConfig
-from metering.config import Model
-from metering.park_description import ParkDescription
+from metering.park.description import ParkDescription
+from metering.program.config import Model
 
 _HEAD = """# Settings
 

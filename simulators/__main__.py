@@ -1,6 +1,6 @@
 """The start of `zonewise-sim`: stop signals are noted first, then the command line is imported."""
 
-from metering import stop_signals
+from metering.program import stop_signals
 
 
 def main() -> None:

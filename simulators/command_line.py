@@ -1,6 +1,6 @@
 """The command line of the simulators: `zonewise-sim COMMAND`."""
 
-from metering.command_line import LazyCommands, run
+from metering.program.command_line import LazyCommands, run
 from simulators.errors import SimulatorError
 
 _HELP = """Simulate a park: meters on real wires, their faults, load, and a demo of it all.

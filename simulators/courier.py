@@ -19,13 +19,13 @@ from edge.entry import seal
 from edge.mqtt import LinkOptions, MqttLink, Received
 from edge.outbox import Outbox, OutboxClock, OutboxSettings
 from edge.window import DeliveryWindow, WindowLimits
-from metering import birth, topics
-from metering.ack import Ack
-from metering.birth import Birth
-from metering.connection import Broker
-from metering.message import Message, MessageId
+from metering.messages import birth, topics
+from metering.messages.ack import Ack
+from metering.messages.birth import Birth
+from metering.messages.data import Message, MessageId
+from metering.messages.status import EpochAccount
+from metering.program.connection import Broker
 from metering.readings import Block
-from metering.status import EpochAccount
 from simulators.errors import DeliveryFailed
 from simulators.park import wall_ms
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import click
 
-from metering.connection import Broker
-from metering.dated import to_ms
-from metering.park import Park
-from metering.park_file import load_park
+from metering.park.dated import to_ms
+from metering.park.file import load_park
+from metering.park.model import Park
+from metering.program.connection import Broker
 from metering.quantities import Medium
 from metering.series import SLOT_MS
 from simulators.demo_report import Outcome, RowAccount, find_problems, report

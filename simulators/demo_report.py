@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metering.status import EpochAccount
+from metering.messages.status import EpochAccount
 from simulators.figures import ZoneFigures
 
 _NAME_WIDTH = 30

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from metering.connection import Broker
+from metering.program.connection import Broker
 from simulators.courier import Courier, Route, courier
 from simulators.demo_report import RowAccount
 from simulators.history import HistoricMeter, HistorySpan, historic_meters

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
 
-from metering.birth import Birth, CounterFacts, MeterFacts
-from metering.connection import Broker
-from metering.message import MAX_ROWS
+from metering.messages.birth import Birth, CounterFacts, MeterFacts
+from metering.messages.data import MAX_ROWS
+from metering.messages.status import EpochAccount
+from metering.program.connection import Broker
 from metering.quantities import VOCABULARY, Medium
 from metering.readings import EARLIEST_MS, Block, Row, Value
-from metering.status import EpochAccount
 from simulators.courier import Courier, Route, courier
 from simulators.park import wall_ms
 

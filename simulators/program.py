@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from metering import stop_signals
+from metering.program import stop_signals
 from simulators.errors import DemoFailed
 from simulators.servers import die_with_parent
 

@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Iterable
 
 from edge.mqtt import LinkOptions, MqttLink, Received
-from metering import status, topics
-from metering.connection import Broker
 from metering.errors import MalformedMessage
-from metering.status import Status
+from metering.messages import status, topics
+from metering.messages.status import Status
+from metering.program.connection import Broker
 
 
 class _Collector:

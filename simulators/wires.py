@@ -17,9 +17,9 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from edge.catalogue import find
 from edge.decode import Wiring
 from edge.errors import EdgeError
-from metering.config import Location, Model, load
 from metering.errors import ConfigError, Problem
-from metering.park_description import GatewayId, MeterId, ParkId
+from metering.park.description import GatewayId, MeterId, ParkId
+from metering.program.config import Location, Model, load
 
 
 def _ratio(written: object) -> object:

@@ -12,7 +12,7 @@ from edge.commands.options import config_option
 from edge.commissioning import Sheet, Shown, read_meter
 from edge.config import DeviceConfig, GatewayConfig, load_config
 from edge.profile import Profile, Status
-from metering.config import did_you_mean
+from metering.program.config import did_you_mean
 
 _WIDTH = 80
 

@@ -16,8 +16,8 @@ from edge.health import Health
 from edge.intake import accepted_log, nobody_asks
 from edge.pages import routes
 from edge.polling import Polling
-from metering import local_http
 from metering.errors import CannotListen, ConfigError
+from metering.program import local_http
 
 _LOGGER = logging.getLogger(__name__)
 

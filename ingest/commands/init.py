@@ -11,7 +11,7 @@ from ingest.commands.options import config_option
 from ingest.config import Flavour, IngestConfig, StoreConfig, load_config
 from ingest.errors import StoreDenied
 from ingest.store import Store, TokenMaker, open_store
-from metering.park_file import load_parks
+from metering.park.file import load_parks
 from metering.series import raw_database, rollup_database
 
 #: Who may create, by flavour.

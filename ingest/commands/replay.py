@@ -31,8 +31,8 @@ from ingest.replay import (
 )
 from ingest.store import Store, open_store
 from ingest.writer import ParkWriter
-from metering.park import Park
-from metering.park_file import load_parks
+from metering.park.file import load_parks
+from metering.park.model import Park
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _PROGRESS_EVERY_S = 1.0

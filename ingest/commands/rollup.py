@@ -18,10 +18,10 @@ from ingest.park_folder import ParkFolder, load_one_park
 from ingest.rollup.job import Rollup
 from ingest.rollup.service import Service, log_cycle
 from ingest.store import Store, open_store
-from metering import stop_signals
-from metering.connection import HttpAddress
-from metering.local_http import Address, serving
-from metering.park import Park
+from metering.park.model import Park
+from metering.program import stop_signals
+from metering.program.connection import HttpAddress
+from metering.program.local_http import Address, serving
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from ingest.clocks import SystemClocks
 from ingest.commands.options import believe_clock_option, config_option
 from ingest.config import load_config
 from ingest.service import serve
-from metering.park_file import load_parks
+from metering.park.file import load_parks
 
 
 @click.command()

@@ -23,7 +23,7 @@ from ingest.rises import MAINS_V, MS_PER_HOUR, cap_of, rated_per_h
 from ingest.rollup.facts import Counting
 from ingest.rollup.raw import RawDatabase
 from ingest.rollup.spans import Span
-from metering.park import Park
+from metering.park.model import Park
 from metering.quantities import Medium, Quantity, Unit
 from metering.series import SLOT_MS
 

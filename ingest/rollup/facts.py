@@ -17,8 +17,8 @@ import orjson
 
 from ingest.counters import SHORTEST_RETURN_MS, CounterRules
 from ingest.store import Store
-from metering.birth import CounterFacts, MeterFacts, parse_facts
-from metering.park import Park, ParkMeter
+from metering.messages.birth import CounterFacts, MeterFacts, parse_facts
+from metering.park.model import Park, ParkMeter
 from metering.series import METERS, raw_database
 
 _LOGGER = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from ingest.rollup.replacement import Counts, Replacement, write_lines
 from ingest.rollup.spans import Span
 from ingest.store import Store
 from ingest.zones import NO_SLOT, GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
-from metering.dated import END_MS
-from metering.park import Park
+from metering.park.dated import END_MS
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import (
     GROUP_15M,

@@ -26,8 +26,8 @@ from ingest.rollup.raw import Edge, RawDatabase
 from ingest.rollup.replacement import Counts
 from ingest.rollup.spans import Span, maybe_span, merged
 from ingest.store import Store
-from metering.dated import BEGINNING_MS
-from metering.park import Park
+from metering.park.dated import BEGINNING_MS
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import GROUP_GRACE_MS, PARK_EDITION, SLOT_MS, rollup_database
 

@@ -25,7 +25,7 @@ from ingest.rollup.raw import Catalogue, Edge, RawDatabase, Reads
 from ingest.rollup.replacement import Counts, Replacement
 from ingest.rollup.spans import Span, maybe_span, merged
 from ingest.store import Store
-from metering.park import Park
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import LATE_AFTER_MS, METER_15M, SLOT_MS, coverage_field, quality_field
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ingest.counters import Read
 from ingest.rollup.spans import Span
 from ingest.store import Series, Store
-from metering.park import Park
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.readings import ReadingFlag
 from metering.series import LATE, QUALITY, SLOT_MS, raw_database

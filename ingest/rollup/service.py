@@ -23,8 +23,8 @@ from ingest.rollup.job import Cycle, Rollup
 from ingest.store import Store
 from ingest.writer import pause_s
 from metering.errors import ConfigError
-from metering.local_http import Page, Routes
-from metering.park import Park
+from metering.park.model import Park
+from metering.program.local_http import Page, Routes
 from metering.series import LIVE_MS
 
 _LOGGER = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from types import FrameType
 
 import click
 
-from metering import stop_signals
+from metering.program import stop_signals
 from simulators.demo import DemoOptions, run_demo
 from simulators.demo_site import PARKS
 

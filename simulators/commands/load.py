@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from metering.connection import Broker
+from metering.program.connection import Broker
 from simulators.errors import first_of
 from simulators.loadgen import LoadPlan, LoadResult, generate_load
 

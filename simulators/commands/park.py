@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from metering import logs, stop_signals
+from metering.program import logs, stop_signals
 from simulators.control import control_socket
 from simulators.load import default_origin_ms
 from simulators.park import Park, ParkOptions, park_on_wires, wall_ms

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from dashboards.site import Source, to_site
 from ingest.config import Flavour, load_config
-from metering.park_file import load_park
+from metering.park.file import load_park
 from simulators.wires import Wires, load_wires
 from tests.architecture.compose_file import COMPOSE, OURS, ROOT, SERVICES, mounts
 from tests.architecture.compose_sources import (

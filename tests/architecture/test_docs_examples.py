@@ -12,7 +12,7 @@ import yaml
 
 from edge.config import load_config as load_gateway
 from ingest.config import load_config as load_ingest
-from metering.park_file import load_park
+from metering.park.file import load_park
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])

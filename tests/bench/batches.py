@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from edge.entry import Entry, seal
-from metering.message import Message, MessageId
+from metering.messages.data import Message, MessageId
 from metering.quantities import VOCABULARY
 from metering.readings import Block, Reading, Row, Value
 from tests.bench.devices import device

@@ -15,7 +15,7 @@ from edge.clock import Observation, SystemClock
 from edge.config import GatewayConfig, load_config
 from edge.health import Health
 from edge.polling import Polling
-from metering.message import Message
+from metering.messages.data import Message
 from tests.bench.figure import Figure
 from tests.peers.modbus_meters import Meters, modbus_tcp
 from tests.system.chain import Chain

@@ -10,9 +10,9 @@ from ingest.journal import Record
 from ingest.judge import Judge
 from ingest.line import RowEncoder
 from ingest.registry import Registry
-from metering import topics
-from metering.message import inflate, to_properties
-from metering.park import Park
+from metering.messages import topics
+from metering.messages.data import inflate, to_properties
+from metering.park.model import Park
 from metering.readings import Reading
 from tests.bench.batches import readings
 from tests.bench.figure import Bench, Figure

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from edge.mqtt import LinkOptions, MqttLink, Received
-from metering import ack, message, topics
-from metering.connection import Broker
-from metering.message import MessageId
+from metering.messages import ack, topics
+from metering.messages import data as message
+from metering.messages.data import MessageId
+from metering.program.connection import Broker
 
 _CONNECT_S = 30.0
 _TAKEN_AT = 1

@@ -17,9 +17,9 @@ from ingest.registry import Announcement, encode_announcement
 from ingest.rollup.facts import read_facts
 from ingest.rollup.job import Rollup
 from ingest.store import Store, open_store
-from metering.birth import MeterFacts
-from metering.park import Park
-from metering.park_file import load_park
+from metering.messages.birth import MeterFacts
+from metering.park.file import load_park
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import LIVE_MS, SLOT_MS, raw_database
 from tests.bench.figure import Bench, Figure

@@ -14,9 +14,9 @@ from typing import Self
 
 from edge.entry import Entry
 from edge.mqtt import LinkOptions, MqttLink, Received
-from metering import ack, topics
-from metering.connection import Broker
-from metering.message import WINDOW_BYTES, WINDOW_MESSAGES, MessageId, to_properties
+from metering.messages import ack, topics
+from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES, MessageId, to_properties
+from metering.program.connection import Broker
 from tests.bench.batches import Batch
 
 _STALLED_S = 60.0

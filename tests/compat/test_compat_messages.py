@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from metering import ack, birth, message, status
-from metering.park import Place, Role
-from metering.park_file import load_park
+from metering.messages import ack, birth, status
+from metering.messages import data as message
+from metering.park.file import load_park
+from metering.park.model import Place, Role
 
 OLD = Path(__file__).parent / "0.1"
 EPOCH = "00112233445566aa"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from edge.entry import Entry
 from edge.outbox import Outbox, OutboxClock, OutboxSettings
-from metering.message import MessageId, inflate
-from metering.status import EpochAccount
+from metering.messages.data import MessageId, inflate
+from metering.messages.status import EpochAccount
 
 OLD = Path(__file__).parent / "0.1" / "outbox.db"
 EPOCH = "00000000000000a1"

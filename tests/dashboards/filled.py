@@ -12,8 +12,8 @@ from dashboards.site import Site
 from ingest.line import encode_point
 from ingest.store import Store
 from metering import series
+from metering.messages.status import COUNTERS
 from metering.series import GroupField, IntervalQuality, Level, MemberLevel, coverage_field, quality_field
-from metering.status import COUNTERS
 
 ZONES = ("hall-a", "hall-b")
 METERS = {"hall-a": ("a-main", "a-water"), "hall-b": ("b-main", "b-water")}

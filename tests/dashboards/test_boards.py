@@ -15,7 +15,7 @@ from dashboards.queries import Query
 from dashboards.site import UID_LENGTH, Site, Source, to_site, uid
 from dashboards.texts import Texts, languages, load_texts
 from dashboards.units import GRAFANA_UNIT
-from metering.park_file import load_park
+from metering.park.file import load_park
 from metering.quantities import Unit
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from metering import ack, birth, message, series, status, topics
+from metering import series
+from metering.messages import ack, birth, status, topics
+from metering.messages import data as message
 from metering.quantities import VOCABULARY, Medium, Quantity
 from metering.readings import ReadingFlag
 from metering.series import GroupField, IntervalQuality, Level, MemberLevel

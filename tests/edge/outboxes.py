@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.entry import Entry
 from edge.outbox import Outbox, OutboxClock, OutboxSettings
-from metering.message import MessageId
+from metering.messages.data import MessageId
 
 EPOCH = "00000000000000a1"
 LATER = "00000000000000b2"

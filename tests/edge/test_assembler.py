@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from edge.assembler import Assembler, AssemblerLimits
 from edge.entry import seal
 from edge.errors import MessageTooLarge
-from metering.message import MAX_ROWS, TARGET_BYTES, Message, encode, inflate
+from metering.messages.data import MAX_ROWS, TARGET_BYTES, Message, encode, inflate
 from metering.quantities import Medium
 from metering.readings import Reading, ReadingFlag, Row
 

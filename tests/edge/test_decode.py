@@ -14,7 +14,7 @@ from edge.plan import Block, plan
 from edge.profile import Function, Register, RegisterSpec, Scale
 from edge.registers import Absent, Encoding, Layout, encode
 from edge.scale import raw_value, scale_factor
-from metering.birth import CounterFacts
+from metering.messages.birth import CounterFacts
 from metering.readings import ReadingFlag
 
 INPUT = Function.INPUT

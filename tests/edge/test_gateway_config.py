@@ -13,7 +13,7 @@ import yaml
 from edge.config import ClockSource, RtuOverTcp, Serial, Tcp, load_config
 from edge.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from metering.errors import ConfigError
-from metering.local_http import Address
+from metering.program.local_http import Address
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "gateway.schema.json"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
-from metering.connection import Broker, Tls
+from metering.program.connection import Broker, Tls
 from simulators.servers import Mosquitto, maybe_program
 
 pytestmark = pytest.mark.servers

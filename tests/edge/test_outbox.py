@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.outbox_disk import OutboxDisk
-from metering.message import MessageId
+from metering.messages.data import MessageId
 from tests.edge.outboxes import EPOCH, LATER, NOON_MS, Time, drain, entry, opened
 
 

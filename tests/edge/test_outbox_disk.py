@@ -9,8 +9,8 @@ import pytest
 from edge.entry import Entry
 from edge.errors import OutboxCorrupt, OutboxUnavailable
 from edge.outbox_disk import Batch, DiskLimits, Dropped, OutboxDisk
-from metering.message import MAX_SEQ, MessageId
-from metering.status import EpochAccount
+from metering.messages.data import MAX_SEQ, MessageId
+from metering.messages.status import EpochAccount
 from tests.edge.outboxes import EPOCH, LATER, NOON_MS, entry
 
 # Each of these messages counts 52 bytes and 48 beside its body.

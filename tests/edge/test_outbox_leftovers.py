@@ -1,7 +1,7 @@
 """What is done with and still on the disk: when it is deleted, and what is forgotten."""
 
 from edge.outbox_leftovers import Leftovers
-from metering.message import MessageId
+from metering.messages.data import MessageId
 
 EPOCH = "00000000000000a1"
 

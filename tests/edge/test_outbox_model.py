@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edge.entry import Entry
 from edge.outbox import Outbox, OutboxSettings
-from metering.message import MessageId
+from metering.messages.data import MessageId
 from tests.edge.outboxes import Time, drain, entry
 
 T = TypeVar("T")

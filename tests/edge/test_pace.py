@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.pace import AckTimeout, Rate
-from metering.backoff import JITTER
+from metering.program.backoff import JITTER
 
 
 def timeout(first_s: float = 5.0, least_s: float = 2.0, most_s: float = 60.0) -> AckTimeout:

@@ -18,8 +18,8 @@ from edge.missing import Missing, Role, Use
 from edge.pages import routes
 from edge.profile import Function, Register
 from edge.registers import Encoding, Layout
-from metering.local_http import Address, serving
-from metering.status import COUNTERS, GAUGES, EpochAccount
+from metering.messages.status import COUNTERS, GAUGES, EpochAccount
+from metering.program.local_http import Address, serving
 
 EPOCH = "0123456789abcdef"
 SERVICE = agent.Snapshot(

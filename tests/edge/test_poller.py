@@ -17,7 +17,7 @@ from edge.errors import GarbledAnswer, LineDown
 from edge.health import BusState, DeviceState, Health
 from edge.polled import Polled
 from edge.poller import Outlets, Poller
-from metering.birth import MeterFacts
+from metering.messages.birth import MeterFacts
 from metering.readings import ReadingFlag
 from tests.peers.moved_clock import Ended, MovedClock, MovedLine
 

@@ -13,8 +13,8 @@ from edge.profile import Evidence, Example, Function, Profile, RegisterSpec, Sta
 from edge.registers import Encoding, Order
 from edge.scale import scale_factor
 from edge.tables import ModelTable, RegisterPatch
-from metering.config import load as load_yaml
 from metering.errors import ConfigError
+from metering.program.config import load as load_yaml
 from metering.quantities import VOCABULARY, Medium
 
 DOCS = Path(__file__).parents[2] / "docs" / "meters.md"

@@ -14,10 +14,10 @@ from edge.agent import Agent, agent
 from edge.clock import Observation, SystemClock
 from edge.config import ClockSource, GatewayConfig, OutboxConfig
 from edge.polled import Polled
-from metering import birth
-from metering.birth import MeterFacts
-from metering.connection import Broker
-from metering.local_http import Address
+from metering.messages import birth
+from metering.messages.birth import MeterFacts
+from metering.program.connection import Broker
+from metering.program.local_http import Address
 from metering.quantities import Medium
 from metering.readings import EARLIEST_MS
 from simulators.servers import Mosquitto

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.window import DeliveryWindow, Item, WindowLimits
-from metering.message import MessageId
+from metering.messages.data import MessageId
 
 EPOCH = "00000000000000a1"
 LIMITS = WindowLimits(messages=8, bytes=1000, backlog_messages_per_s=20, backlog_bytes_per_s=4000)

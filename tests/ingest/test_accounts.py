@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from ingest.accounts import Account, Accounts
 from ingest.acks import AckBook, Outcome
 from ingest.deliveries import Deliveries
-from metering.ack import covers
-from metering.message import MessageId
+from metering.messages.ack import covers
+from metering.messages.data import MessageId
 
 EPOCH = "00000000000000aa"
 

@@ -13,8 +13,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
 from ingest.command_line import cli
 from ingest.subscriber import Arrival, Subscriber, Subscription
-from metering import status, topics
-from metering.connection import Broker
+from metering.messages import status, topics
+from metering.program.connection import Broker
 from simulators.servers import maybe_program
 from tests.ingest.conftest import PARK
 from tests.peers.compose_broker import ComposeBroker

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.quarantine import Quarantine
 from ingest.shares import Shares
-from metering.message import WINDOW_BYTES, WINDOW_MESSAGES
+from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES
 from tests.ingest.running_ingest import Gateway, body, gateway, now_ms, page, points, running, tags
 from tests.system.chain import Chain, wait_until
 

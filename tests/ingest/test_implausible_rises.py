@@ -13,8 +13,8 @@ from ingest.rollup.facts import Joint, read_facts
 from ingest.rollup.job import Rollup
 from ingest.rollup.service import ParkFolder, Service
 from ingest.store import Store
-from metering.birth import CounterFacts, MeterFacts
-from metering.dated import Dated, Span
+from metering.messages.birth import CounterFacts, MeterFacts
+from metering.park.dated import Dated, Span
 from metering.quantities import Medium
 from metering.series import IntervalQuality, rollup_database
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from ingest.command_line import cli
 from ingest.config import Flavour, IngestConfig, QuarantineConfig, load_config
-from metering.config import json_schema
 from metering.errors import ConfigError
-from metering.local_http import Address
+from metering.program.config import json_schema
+from metering.program.local_http import Address
 from tests.ingest.conftest import INGEST
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "ingest.schema.json"

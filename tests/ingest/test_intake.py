@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ingest.intake import Intake
 from ingest.subscriber import Arrival
-from metering.topics import GatewayTopic
+from metering.messages.topics import GatewayTopic
 
 TOPIC = GatewayTopic("demo", "gw-1", "data")
 

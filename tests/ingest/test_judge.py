@@ -13,8 +13,8 @@ from ingest.judge import Judge, Verdict
 from ingest.registry import Registry
 from ingest.segments import Record
 from ingest.supervision import judge_safely
-from metering.message import REASONS, MessageId, deflate
-from metering.park import Park
+from metering.messages.data import REASONS, MessageId, deflate
+from metering.park.model import Park
 
 NOW_MS = 1_790_000_000_000
 EPOCH = "00000000000000aa"

@@ -8,10 +8,10 @@ import pytest
 
 from ingest.registry import MAX_CHANGES_A_DAY, MOST_UNKNOWN, Announcement, Registry, encode_announcement
 from ingest.validate import RowReason
-from metering.birth import Birth, CounterFacts, MeterFacts
-from metering.dated import Dated, Span, always
 from metering.errors import MalformedMessage
-from metering.park import Park, ParkMeter
+from metering.messages.birth import Birth, CounterFacts, MeterFacts
+from metering.park.dated import Dated, Span, always
+from metering.park.model import Park, ParkMeter
 from metering.quantities import Medium
 
 EPOCH = "00000000000000aa"

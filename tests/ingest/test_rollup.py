@@ -10,7 +10,7 @@ from ingest.errors import StoreDenied
 from ingest.registry import Registry
 from ingest.rollup.job import Rollup
 from ingest.store import Store
-from metering.birth import Birth, CounterFacts, MeterFacts
+from metering.messages.birth import Birth, CounterFacts, MeterFacts
 from metering.quantities import Medium
 from metering.series import IntervalQuality, raw_database, rollup_database
 from simulators.servers import Influx

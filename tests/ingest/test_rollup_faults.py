@@ -9,7 +9,7 @@ from ingest.line import Field, encode_point
 from ingest.registry import Announcement, encode_announcement
 from ingest.rollup.job import Rollup
 from ingest.store import Store
-from metering.birth import CounterFacts, MeterFacts
+from metering.messages.birth import CounterFacts, MeterFacts
 from metering.quantities import Medium
 from metering.series import SLOT_MS, raw_database
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park_in

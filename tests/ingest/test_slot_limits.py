@@ -6,8 +6,8 @@ from ingest.counters import HOLD_MS, CounterRules, Flaw, unwrap
 from ingest.intervals import MISSING, SlotValue, slot_values, tolerance_ms
 from ingest.rollup.lone import ALONE_MS, lone_times
 from ingest.zones import NO_SLOT, GroupValue, evaluate, sums_at
-from metering.park import Park
-from metering.park_file import load_park
+from metering.park.file import load_park
+from metering.park.model import Park
 from metering.series import SLOT_MS, GroupField, IntervalQuality, Level
 
 MINUTE = 60_000

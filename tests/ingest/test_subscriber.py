@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.subscriber import RECEIVE_MAXIMUM, Arrival, Subscriber, Subscription
-from metering.connection import Broker, Tls
+from metering.program.connection import Broker, Tls
 from simulators.servers import Mosquitto
 from tests.ingest.running_ingest import gateway
 from tests.peers.tls_broker import TlsMosquitto, make_certificate

@@ -19,7 +19,7 @@ from ingest.validate import (
     RowReason,
     Vocabulary,
 )
-from metering.message import MAX_COLUMNS
+from metering.messages.data import MAX_COLUMNS
 from metering.quantities import VOCABULARY, Medium
 from metering.readings import EARLIEST_MS, ReadingFlag
 

@@ -13,7 +13,7 @@ import pytest
 
 from ingest.config import load_config
 from ingest.service import serve
-from metering.park_file import load_parks
+from metering.park.file import load_parks
 from simulators.servers import free_port
 from tests.ingest.running_ingest import EPOCH, Gateway, gateway, now_ms, points
 from tests.peers.set_clocks import SetClocks

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ingest.intervals import MISSING, SlotValue
 from ingest.zones import Carrier, MeterSlots, SumsOverTime, evaluate, live_signs, sums_at
-from metering.park import Park
-from metering.park_file import load_park
+from metering.park.file import load_park
+from metering.park.model import Park
 from metering.series import GroupField, IntervalQuality, Level
 
 CASES = Path(__file__).parent.parent / "cases" / "zone_use"

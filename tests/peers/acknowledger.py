@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from edge.mqtt import LinkOptions, MqttLink, Received, Will
-from metering import ack, message, status, topics
-from metering.ack import Ack, EpochAck
-from metering.connection import Broker
-from metering.message import MessageId
-from metering.status import Status
+from metering.messages import ack, status, topics
+from metering.messages import data as message
+from metering.messages.ack import Ack, EpochAck
+from metering.messages.data import MessageId
+from metering.messages.status import Status
+from metering.program.connection import Broker
 
 INSTANCE = "1"
 

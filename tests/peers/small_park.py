@@ -12,9 +12,9 @@ from ingest.line import encode_point
 from ingest.registry import Announcement, encode_announcement
 from ingest.rollup.job import Cycle, Rollup
 from ingest.store import Store, open_store
-from metering.birth import CounterFacts, MeterFacts
-from metering.park import Park
-from metering.park_file import load_park
+from metering.messages.birth import CounterFacts, MeterFacts
+from metering.park.file import load_park
+from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import SLOT_MS, raw_database, rollup_database
 from simulators.servers import Influx

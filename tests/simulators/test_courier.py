@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metering.connection import Broker
+from metering.program.connection import Broker
 from metering.quantities import Medium
 from metering.readings import Block, Row
 from simulators.courier import Route, courier

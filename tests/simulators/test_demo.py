@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from metering.dated import to_ms
+from metering.park.dated import to_ms
 from simulators.demo_site import PARKS
 from simulators.load import build_loads, default_origin_ms
 from simulators.servers import maybe_program

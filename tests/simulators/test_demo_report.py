@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from metering.status import EpochAccount
+from metering.messages.status import EpochAccount
 from simulators.demo_report import Outcome, RowAccount, find_problems, report
 from simulators.figures import ZoneFigures
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from metering import stop_signals
+from metering.program import stop_signals
 from simulators.servers import Influx, Mosquitto
 
 BIN = Path(sys.executable).parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metering import stop_signals
+from metering.program import stop_signals
 from simulators.demo_site import PARKS
 from simulators.servers import free_port
 from tests.system.chain import BIN

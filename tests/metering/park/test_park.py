@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from metering.dated import Dated, Span, always, in_order
 from metering.errors import ConfigError
-from metering.park import Place, Role
-from metering.park_file import load_park, load_parks
+from metering.park.dated import Dated, Span, always, in_order
+from metering.park.file import load_park, load_parks
+from metering.park.model import Place, Role
 from metering.quantities import VOCABULARY, Quantity
 from metering.series import Level
 

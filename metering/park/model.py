@@ -1,6 +1,6 @@
 """The park: what a reading means. Meters, their places, tenants, gateways and feeders, each relation dated.
 
-`Park` is what the programs use, built by `metering.park_file` from a park description. A meter is a measuring
+`Park` is what the programs use, built by `metering.park.file` from a park description. A meter is a measuring
 point; the device at it may change without the park knowing. Moving a meter to another zone or tenant is a new
 span here and touches no gateway and no stored reading.
 """
@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from metering.dated import Dated
+from metering.park.dated import Dated
 from metering.quantities import VOCABULARY, Medium, Quantity
 from metering.series import Level
 
@@ -82,7 +82,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A park; construct it through `metering.park_file.load_park`, which checks what must fit together."""
+    """A park; construct it through `metering.park.file.load_park`, which checks what must fit together."""
 
     id: str
     name: str

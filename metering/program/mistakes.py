@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from metering.names import METER_ID_PATTERN, PARK_ID_PATTERN
-from metering.near import did_you_mean
+from metering.program.near import did_you_mean
 
 _MAX_SHOWN = 60
 _NOT_A_NUMBER = "is not a number"

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from metering.config import load
 from metering.errors import ConfigError, Problem
-from metering.park import Group, Park, ParkMeter, Place
-from metering.park_description import MeterEntry, ParkDescription, dated, quantity
+from metering.park.description import MeterEntry, ParkDescription, dated, quantity
+from metering.park.model import Group, Park, ParkMeter, Place
+from metering.program.config import load
 
 
 def to_park(description: ParkDescription) -> Park:

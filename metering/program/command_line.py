@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import click
 
-from metering import logs, stop_signals
 from metering.errors import CannotListen, ConfigError
+from metering.program import logs, stop_signals
 
 
 class LazyCommands(click.Group):

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metering import ack, birth, message, status, topics
 from metering.errors import MalformedMessage
-from metering.message import MessageId
+from metering.messages import ack, birth, status, topics
+from metering.messages import data as message
+from metering.messages.data import MessageId
 from metering.quantities import Medium
 
 EPOCH = "0123456789abcdef"

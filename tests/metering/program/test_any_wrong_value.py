@@ -10,9 +10,9 @@ import yaml
 
 from edge.gateway_file import GatewayFile
 from ingest.config import IngestConfig
-from metering.config import Model, load
 from metering.errors import ConfigError
-from metering.park_description import ParkDescription
+from metering.park.description import ParkDescription
+from metering.program.config import Model, load
 
 FILES: dict[str, tuple[type[Model], str]] = {
     "gateway": (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from metering.errors import MeteringError
-from metering.yaml_file import Location
+from metering.program.yaml_file import Location
 
 T = TypeVar("T")
 

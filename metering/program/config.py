@@ -2,11 +2,11 @@
 
 Contract:
 - `load` touches no network; of the file system it reads the one file and asks what paths mean.
-- A model is a `Model` (`metering.form`). It may define `problems()`, which yields what only the whole can
-  tell (an unknown name, a double id) as `(location, message)`, and `problems_on(folder)`.
+- A model is a `Model` (`metering.program.form`). It may define `problems()`, which yields what only the whole
+  can tell (an unknown name, a double id) as `(location, message)`, and `problems_on(folder)`.
 - All problems of a file come in one `ConfigError`, those of single values and those across keys together,
   each with file, line and column, and with the nearest known word where a word is unknown.
-- YAML is read by the 1.2 rules (`metering.yaml_file`).
+- YAML is read by the 1.2 rules (`metering.program.yaml_file`).
 """
 
 import json
@@ -19,10 +19,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from metering.errors import ConfigError, Problem
-from metering.form import AnyModel, Model, NotKnown, known_part, while_known
-from metering.mistakes import describe
-from metering.near import did_you_mean
-from metering.yaml_file import Document, Location
+from metering.program.form import AnyModel, Model, NotKnown, known_part, while_known
+from metering.program.mistakes import describe
+from metering.program.near import did_you_mean
+from metering.program.yaml_file import Document, Location
 
 __all__ = ["AnyModel", "Location", "Model", "NotKnown", "did_you_mean", "json_schema", "load", "while_known"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.json_body import check_schema, parse_json, text, whole
-from metering.message import SCHEMA, MessageId
+from metering.messages.data import SCHEMA, MessageId
+from metering.messages.json_body import check_schema, parse_json, text, whole
 from metering.names import is_epoch
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.json_body import check_schema, flag, parse_json, text, whole
-from metering.message import SCHEMA
+from metering.messages.data import SCHEMA
+from metering.messages.json_body import check_schema, flag, parse_json, text, whole
 from metering.names import is_epoch, is_gateway_id
 
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.json_body import check_schema, number, parse_json, text, whole
-from metering.message import SCHEMA
+from metering.messages.data import SCHEMA
+from metering.messages.json_body import check_schema, number, parse_json, text, whole
 from metering.names import is_epoch, is_gateway_id, is_meter_id
 from metering.quantities import Medium
 

@@ -11,10 +11,10 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
-from metering.config import Model, did_you_mean, json_schema, load
 from metering.errors import ConfigError
-from metering.mistakes import describe
 from metering.names import METER_ID_PATTERN
+from metering.program.config import Model, did_you_mean, json_schema, load
+from metering.program.mistakes import describe
 
 
 class Anything(Model):

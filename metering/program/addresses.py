@@ -3,8 +3,8 @@
 import re
 from ipaddress import IPv4Address, IPv6Address
 
-from metering.local_http import Address
-from metering.mistakes import shown
+from metering.program.local_http import Address
+from metering.program.mistakes import shown
 
 _MAX_PORT = 65535
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")

@@ -1,4 +1,4 @@
-"""The form of the park description file (`park.yaml`); `metering.park_file` makes a `Park` of it.
+"""The form of the park description file (`park.yaml`); `metering.park.file` makes a `Park` of it.
 
 A relation is written as one value that always holds, or as a list of spans with `valid_from` (included) and
 `valid_to` (excluded), each a local day or an instant.
@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from metering.config import Location, Model, NotKnown, did_you_mean, while_known
-from metering.dated import BEGINNING_MS, END_MS, Dated, Span, in_order, to_ms
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
-from metering.park import Role
+from metering.park.dated import BEGINNING_MS, END_MS, Dated, Span, in_order, to_ms
+from metering.park.model import Role
+from metering.program.config import Location, Model, NotKnown, did_you_mean, while_known
 from metering.quantities import VOCABULARY, Kind, Medium, Quantity, Unit
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from metering.errors import MalformedMessage
-from metering.json_body import check_schema, parse_json
+from metering.messages.json_body import check_schema, parse_json
 from metering.names import is_epoch, is_gateway_id
 from metering.readings import Block
 

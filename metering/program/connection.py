@@ -15,10 +15,10 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from metering.addresses import parse_address, parse_host
-from metering.config import Model
 from metering.errors import ConfigError, Problem
-from metering.local_http import Address
+from metering.program.addresses import parse_address, parse_host
+from metering.program.config import Model
+from metering.program.local_http import Address
 
 _HTTP_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
 _MAX_PORT = 65535

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.errors import MalformedMessage
-from metering.message import (
+from metering.messages.data import (
     MAX_INFLATED_BYTES,
     MAX_ROWS,
     MAX_SEQ,
