@@ -49,7 +49,7 @@ bench: $(READY) ## Measure speed and size, print a table (BENCH="NAME ...")
 soak: $(READY) ## The loss test for longer (SOAK_MINUTES=60), with kills at random moments
 	@ZONEWISE_SOAK_MINUTES=$(or $(SOAK_MINUTES),60) $(BIN)/pytest tests/system -m soak $(PYTEST_ARGS)
 
-mutants: $(READY) ## Put faults into a module, tell which no test notices (MODULE=edge/window.py, TESTS="...")
+mutants: $(READY) ## Put faults into a module, tell which no test notices (MODULE=edge/uplink/window.py, TESTS="...")
 	@$(BIN)/python scripts/mutants.py $(MODULE) $(TESTS)
 
 generate: $(READY) ## Write again what is generated and committed: schemas, dashboards, tables in docs

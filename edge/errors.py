@@ -102,7 +102,7 @@ class MeterRefused(BusError):
         code: Exception code as received; those outside `ExceptionCode` are a vendor's own.
         reason: Name and code.
         transient: False where the same request is refused for ever as a rule (function, address or count). A
-            meter that is starting says so too: it is asked again all the same (`edge.missing`).
+            meter that is starting says so too: it is asked again all the same (`edge.drivers.missing`).
     """
 
     def __init__(self, code: int, detail: str = "") -> None:

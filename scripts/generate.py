@@ -8,7 +8,7 @@ from settings_page import settings_page
 
 from dashboards.committed import committed_files
 from dashboards.site import load_sites
-from edge.gateway_file import GatewayFile
+from edge.config.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.park.description import ParkDescription
 from metering.program.config import json_schema

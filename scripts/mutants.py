@@ -111,7 +111,9 @@ def judge(copy: Path, module: Path) -> Iterator[tuple[str, str]]:
 def main(arguments: Sequence[str]) -> int:
     """Measure one module; the exit code is 0 whatever is found."""
     if not arguments or not (ROOT / arguments[0]).is_file():
-        sys.exit("usage: make mutants MODULE=edge/window.py [TESTS='tests/edge/test_window.py ...']")
+        sys.exit(
+            "usage: make mutants MODULE=edge/uplink/window.py [TESTS='tests/edge/uplink/test_window.py ...']"
+        )
     module = Path(arguments[0])
     tests = list(arguments[1:]) or tests_of(module)
     if not tests:

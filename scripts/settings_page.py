@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge.gateway_file import GatewayFile
+from edge.config.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.park.description import ParkDescription
 from metering.program.config import Model

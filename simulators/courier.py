@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.delivery import Delivery
-from edge.entry import seal
-from edge.mqtt import LinkOptions, MqttLink, Received
-from edge.outbox import Outbox, OutboxClock, OutboxSettings
-from edge.window import DeliveryWindow, WindowLimits
+from edge.outbox.entry import seal
+from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
+from edge.uplink.delivery import Delivery
+from edge.uplink.mqtt import LinkOptions, MqttLink, Received
+from edge.uplink.window import DeliveryWindow, WindowLimits
 from metering.messages import birth, topics
 from metering.messages.ack import Ack
 from metering.messages.birth import Birth

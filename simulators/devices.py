@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping
 
-from edge.catalogue import load
+from edge.catalogue.models import load
 from simulators.image import Image
 from simulators.meter import FlowOverTime, SimulatedMeter
 from simulators.wires import MeterOnBus

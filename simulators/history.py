@@ -11,10 +11,10 @@ Contract:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.decode import Decoder, compile_decoder, read_registers
-from edge.plan import Block as ReadBlock
-from edge.plan import plan
-from edge.profile import Register
+from edge.drivers.modbus.decode import Decoder, compile_decoder, read_registers
+from edge.drivers.modbus.plan import Block as ReadBlock
+from edge.drivers.modbus.plan import plan
+from edge.drivers.modbus.profile import Register
 from metering.readings import Block, Row
 from simulators.devices import build_device
 from simulators.image import Image, Request

@@ -1,8 +1,9 @@
 """A simulated device as registers: values in, the bytes of an answer out, by the catalogue's tables. Pure.
 
-The way back from `edge.decode`: the same table that the gateway reads a meter by says what the meter shows,
-with ratios, direction, orders of bytes, exponents beside the value, steps and roll-over. What the table does
-not know, between its first and last register, reads as 0; beyond them the device refuses the address.
+The way back from `edge.drivers.modbus.decode`: the same table that the gateway reads a meter by says what the
+meter shows, with ratios, direction, orders of bytes, exponents beside the value, steps and roll-over. What
+the table does not know, between its first and last register, reads as 0; beyond them the device refuses the
+address.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +11,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from fractions import Fraction
 
-from edge.profile import Profile, Register, RegisterSpec, ScaleRegister
-from edge.registers import Encoding, Raw, encode
-from edge.scale import raw_value, scale_factor
+from edge.drivers.modbus.profile import Profile, Register, RegisterSpec, ScaleRegister
+from edge.drivers.modbus.registers import Encoding, Raw, encode
+from edge.drivers.modbus.scale import raw_value, scale_factor
 from simulators.meter import COUNTERS, PHASE_QUANTITIES, SimulatedMeter, Values
 
 _OPPOSITE = {

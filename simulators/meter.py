@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import pi, sin
 from typing import Protocol
 
-from edge.decode import Wiring
+from edge.drivers.modbus.decode import Wiring
 from metering.quantities import Medium
 from simulators.course import Flow
 from simulators.shapes import dice_for

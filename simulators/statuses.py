@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from edge.mqtt import LinkOptions, MqttLink, Received
+from edge.uplink.mqtt import LinkOptions, MqttLink, Received
 from metering.errors import MalformedMessage
 from metering.messages import status, topics
 from metering.messages.status import Status

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from edge.check import MOST_BUSY, BusForecast, Forecast, forecast
 from edge.commands.options import config_option
-from edge.config import GatewayConfig, load_config
+from edge.commissioning.forecast import MOST_BUSY, BusForecast, Forecast, forecast
+from edge.config.gateway import GatewayConfig, load_config
 
 
 @click.command("check")

@@ -4,9 +4,9 @@ import textwrap
 
 import click
 
-from edge import catalogue
+from edge.catalogue import models as catalogue
+from edge.drivers.modbus.profile import Profile, RegisterSpec
 from edge.errors import UnknownModel
-from edge.profile import Profile, RegisterSpec
 
 
 @click.command("profiles")

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from edge.commands.options import config_option
-from edge.commissioning import Sheet, Shown, read_meter
-from edge.config import DeviceConfig, GatewayConfig, load_config
-from edge.profile import Profile, Status
+from edge.commissioning.read import Sheet, Shown, read_meter
+from edge.config.gateway import DeviceConfig, GatewayConfig, load_config
+from edge.drivers.modbus.profile import Profile, Status
 from metering.program.config import did_you_mean
 
 _WIDTH = 80

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from edge.agent import agent, stop_on_signals
+from edge.batching.intake import accepted_log, nobody_asks
 from edge.commands.options import config_option
-from edge.config import GatewayConfig, load_config
-from edge.health import Health
-from edge.intake import accepted_log, nobody_asks
-from edge.pages import routes
-from edge.polling import Polling
+from edge.config.gateway import GatewayConfig, load_config
+from edge.polling.buses import Polling
+from edge.polling.health import Health
+from edge.service.agent import agent, stop_on_signals
+from edge.service.pages import routes
 from metering.errors import CannotListen, ConfigError
 from metering.program import local_http
 

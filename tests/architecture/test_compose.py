@@ -114,7 +114,7 @@ def load_any(program: str, path: Path) -> object:
         return load_config(path)
     if program == "zonewise-sim":
         return load_wires_from_compose()
-    loaded: object = importlib.import_module("edge.config").load_config(path)
+    loaded: object = importlib.import_module("edge.config.gateway").load_config(path)
     return loaded
 
 

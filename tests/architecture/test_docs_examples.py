@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from edge.config import load_config as load_gateway
+from edge.config.gateway import load_config as load_gateway
 from ingest.config import load_config as load_ingest
 from metering.park.file import load_park
 

@@ -14,10 +14,10 @@ EQUIVALENT = tomllib.loads((ROOT / "tests/equivalent_mutants.toml").read_text(en
 @pytest.mark.parametrize(
     ("module", "tests"),
     [
-        ("edge/window.py", ["tests/edge/test_window.py"]),
-        ("edge/outbox_memory.py", ["tests/edge/test_outbox_memory.py", "tests/edge/test_outbox.py"]),
-        ("edge/outbox.py", ["tests/edge/test_outbox.py"]),
-        ("edge/outbox_settings.py", ["tests/edge/test_outbox.py"]),
+        ("edge/uplink/window.py", ["tests/edge/uplink/test_window.py"]),
+        ("edge/outbox/memory.py", ["tests/edge/outbox/test_memory.py", "tests/edge/outbox/test_outbox.py"]),
+        ("edge/outbox/outbox.py", ["tests/edge/outbox/test_outbox.py"]),
+        ("edge/outbox/settings.py", ["tests/edge/outbox/test_outbox.py"]),
     ],
 )
 def test_a_module_s_tests_are_those_named_after_it(module: str, tests: list[str]) -> None:

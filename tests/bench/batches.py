@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from edge.entry import Entry, seal
+from edge.outbox.entry import Entry, seal
 from metering.messages.data import Message, MessageId
 from metering.quantities import VOCABULARY
 from metering.readings import Block, Reading, Row, Value

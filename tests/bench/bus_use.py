@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge import catalogue
-from edge.bus import Bus
-from edge.config import BusConfig, Serial, Tcp
-from edge.plan import Block, Line
+from edge.catalogue import models as catalogue
+from edge.config.gateway import BusConfig, Serial, Tcp
+from edge.drivers.modbus.bus import Bus
+from edge.drivers.modbus.plan import Block, Line
 from tests.bench.devices import Device, device
 from tests.bench.figure import Bench, Figure
 from tests.bench.lines import SimulatedLine, Unit, serving

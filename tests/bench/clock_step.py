@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from edge.agent import agent
-from edge.clock import Observation, SystemClock
-from edge.config import GatewayConfig, load_config
-from edge.health import Health
-from edge.polling import Polling
+from edge.batching.clock import Observation, SystemClock
+from edge.config.gateway import GatewayConfig, load_config
+from edge.polling.buses import Polling
+from edge.polling.health import Health
+from edge.service.agent import agent
 from metering.messages.data import Message
 from tests.bench.figure import Figure
 from tests.peers.modbus_meters import Meters, modbus_tcp

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge import catalogue
-from edge.decode import Decoder
-from edge.plan import Block
+from edge.catalogue import models as catalogue
+from edge.drivers.modbus.decode import Decoder
+from edge.drivers.modbus.plan import Block
 from tests.bench.devices import device
 from tests.bench.figure import Bench, Figure
 from tests.bench.processes import cpu_s

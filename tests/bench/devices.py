@@ -6,10 +6,10 @@ Loads are steady with a ripple, so every poll gives other digits; what a meter w
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge import catalogue
-from edge.decode import Decoder, Wiring, compile_decoder, read_registers
-from edge.plan import Block, Line, cost_of_request, plan
-from edge.profile import Profile
+from edge.catalogue import models as catalogue
+from edge.drivers.modbus.decode import Decoder, Wiring, compile_decoder, read_registers
+from edge.drivers.modbus.plan import Block, Line, cost_of_request, plan
+from edge.drivers.modbus.profile import Profile
 from metering.readings import Reading, Row
 from simulators.course import Flow
 from simulators.image import Image, Request

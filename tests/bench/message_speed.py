@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from edge.assembler import Assembler
-from edge.entry import Entry, seal
+from edge.batching.assembler import Assembler
+from edge.outbox.entry import Entry, seal
 from ingest.journal import Record
 from ingest.judge import Judge
 from ingest.line import RowEncoder

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import orjson
 
-from edge import catalogue
-from edge.plan import Line
+from edge.catalogue import models as catalogue
+from edge.drivers.modbus.plan import Line
 from tests.bench.bus_use import BAUD, PARITY, STOP_BITS, needed_s
 from tests.bench.devices import device
 from tests.bench.figure import Bench, Figure

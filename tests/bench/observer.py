@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
-from edge.mqtt import LinkOptions, MqttLink, Received
+from edge.uplink.mqtt import LinkOptions, MqttLink, Received
 from metering.messages import ack, topics
 from metering.messages import data as message
 from metering.messages.data import MessageId

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.outbox import Outbox, OutboxClock, OutboxSettings
+from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
 from tests.bench.batches import Batch, batch, readings
 from tests.bench.figure import Bench, Figure, percentile
 from tests.bench.observer import Observer, Seen

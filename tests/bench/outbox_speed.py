@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edge.entry import Entry
-from edge.outbox import Outbox, OutboxClock, OutboxSettings
+from edge.outbox.entry import Entry
+from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
 from tests.bench.batches import batch, readings
 from tests.bench.figure import Bench, Figure, percentile
 from tests.bench.processes import usage

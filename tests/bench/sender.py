@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
 
-from edge.entry import Entry
-from edge.mqtt import LinkOptions, MqttLink, Received
+from edge.outbox.entry import Entry
+from edge.uplink.mqtt import LinkOptions, MqttLink, Received
 from metering.messages import ack, topics
 from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES, MessageId, to_properties
 from metering.program.connection import Broker

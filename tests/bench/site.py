@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edge import catalogue
+from edge.catalogue import models as catalogue
 from tests.bench.lines import SimulatedLine, Unit, serving
 from tests.system.chain import Chain
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge.plan import Block, Line, block_time_s
-from edge.profile import Function
+from edge.drivers.modbus.plan import Block, Line, block_time_s
+from edge.drivers.modbus.profile import Function
 from tests.bench.__main__ import main
 from tests.bench.bus_use import BAUD, PARITY, STOP_BITS, needed_s
 from tests.bench.figure import Bench, Figure, Unmeasured, percentile

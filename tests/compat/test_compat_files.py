@@ -3,8 +3,8 @@
 from fractions import Fraction
 from pathlib import Path
 
-from edge.config import RtuOverTcp, Serial, Tcp
-from edge.config import load_config as load_gateway
+from edge.config.gateway import RtuOverTcp, Serial, Tcp
+from edge.config.gateway import load_config as load_gateway
 from ingest.config import Flavour
 from ingest.config import load_config as load_ingest
 

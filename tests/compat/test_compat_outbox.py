@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from edge.entry import Entry
-from edge.outbox import Outbox, OutboxClock, OutboxSettings
+from edge.outbox.entry import Entry
+from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
 from metering.messages.data import MessageId, inflate
 from metering.messages.status import EpochAccount
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.mqtt import LinkOptions, MqttLink, Puback, Received, Will
+from edge.uplink.mqtt import LinkOptions, MqttLink, Puback, Received, Will
 from ingest.command_line import cli
 from ingest.subscriber import Arrival, Subscriber, Subscription
 from metering.messages import status, topics

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from edge.mqtt import LinkOptions, MqttLink, Received, Will
+from edge.uplink.mqtt import LinkOptions, MqttLink, Received, Will
 from metering.messages import ack, status, topics
 from metering.messages import data as message
 from metering.messages.ack import Ack, EpochAck

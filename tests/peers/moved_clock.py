@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from edge.config import BusConfig
+from edge.config.gateway import BusConfig
+from edge.drivers.modbus.plan import Block, block_time_s
 from edge.errors import BusError, LineDown, MeterRefused, NoAnswer
-from edge.plan import Block, block_time_s
 
 
 class Ended(Exception):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import load_config
+from edge.config.gateway import load_config
 from metering.park.file import load_parks
 from simulators.demo_site import PARKS, empty_folder, write_site
 from simulators.errors import DemoFailed, DemoIsRunning

@@ -6,11 +6,11 @@ from fractions import Fraction
 
 import pytest
 
-from edge.catalogue import load, load_with, model_ids
-from edge.decode import Wiring, compile_decoder, read_registers
-from edge.plan import Block, plan
-from edge.profile import Profile, Register
-from edge.tables import RegisterPatch
+from edge.catalogue.models import load, load_with, model_ids
+from edge.catalogue.tables import RegisterPatch
+from edge.drivers.modbus.decode import Wiring, compile_decoder, read_registers
+from edge.drivers.modbus.plan import Block, plan
+from edge.drivers.modbus.profile import Profile, Register
 from metering.quantities import VOCABULARY
 from simulators.course import Flow
 from simulators.image import ExceptionCode, Image, Refused, Request

@@ -14,8 +14,8 @@ from pymodbus import ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.framer import FramerType
 
-from edge.catalogue import load
-from edge.decode import Wiring
+from edge.catalogue.models import load
+from edge.drivers.modbus.decode import Wiring
 from simulators.answer_log import AnswerLog
 from simulators.course import Flow
 from simulators.faults import FaultKind, Faults

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.gateway_file import GatewayFile
+from edge.config.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.errors import ConfigError
 from metering.park.description import ParkDescription

@@ -1,0 +1,9 @@
+"""Reading meters: one folder per protocol, and what all protocols share.
+
+| module | what it holds |
+|---|---|
+| `missing` | Registers that a meter does not give at present, and when each is asked for again |
+| `polled` | What a poll gives |
+| `transformers` | Ratios of current and voltage transformers, as they stand on the plate |
+| `modbus/` | Modbus TCP and Modbus RTU: from a table of registers to values in base units |
+"""

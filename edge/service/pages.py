@@ -1,0 +1,163 @@
+"""The gateway's local pages: `/status` for people and programs, `/metrics` for Prometheus, `/healthz`.
+
+Everything is drawn from two snapshots, in the thread of the page; nothing here touches the event loop.
+`/healthz` is red (503) while a line is down, the broker out of reach or the disk of the outbox unusable, and
+says which. A silent meter is no fault of the gateway: it stands in `/status` and `/metrics`. A meter that
+gives rows and is not good (a counter is missing, its identity cannot be read) would be overlooked: `/healthz`
+names it too, without turning red.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from edge.batching.clock import Step
+from edge.drivers.missing import Missing, Role
+from edge.polling import health
+from edge.polling.health import GIVING_ROWS, BusState, DeviceState
+from edge.service import agent
+from metering.program.local_http import Page, Routes
+
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+_UNAVAILABLE = 503
+
+
+def routes(service: Callable[[], agent.Snapshot], polling: Callable[[], health.Snapshot]) -> Routes:
+    """Give the pages.
+
+    Args:
+        service: State of uplink, clock and outbox; called in the thread of a page.
+        polling: State of buses and devices; likewise.
+    """
+    return {
+        "/status": lambda: Page(orjson.dumps(status(service(), polling()), option=_JSON)),
+        "/metrics": lambda: _metrics_page(service(), polling()),
+        "/healthz": lambda: _health_page(service(), polling()),
+    }
+
+
+def problems(service: agent.Snapshot, polling: health.Snapshot) -> list[str]:
+    """Give what keeps the gateway from its work, for people."""
+    found = [f"bus {one.name} is down: {one.detail}" for one in polling.buses if one.state is BusState.DOWN]
+    if not service.connected:
+        found.append("not connected to the broker")
+    if service.broker_problem:
+        found.append(f"broker: {service.broker_problem}")
+    if not service.outbox_disk_is_usable:
+        found.append("the outbox cannot use its disk")
+    if service.disk_problem:
+        found.append(f"outbox: {service.disk_problem}")
+    return found
+
+
+def meter_problems(polling: health.Snapshot) -> list[str]:
+    """Return what is wrong with single meters, for people; a bus that is down speaks for its meters."""
+    down = {one.name for one in polling.buses if one.state is BusState.DOWN}
+    return [
+        _meter_problem(one, polling.at_s)
+        for one in polling.devices
+        if one.state not in (DeviceState.GOOD, DeviceState.WAITING) and one.bus not in down
+    ]
+
+
+def _incomplete(polling: health.Snapshot) -> list[str]:
+    return [
+        _meter_problem(one, polling.at_s)
+        for one in polling.devices
+        if one.state in GIVING_ROWS and one.state is not DeviceState.GOOD
+    ]
+
+
+def _meter_problem(device: health.DeviceHealth, at_s: float) -> str:
+    text = f"{device.name} (address {device.unit} on {device.bus}) is {device.state}: {device.detail}"
+    if device.state is DeviceState.SILENT:
+        return text
+    causes = [one for one in device.missing if one.use.role in (Role.COUNTER, Role.IDENTITY)]
+    if not causes:
+        return text
+    first_s = min(max(0.0, one.retry_at_s - at_s) for one in causes)
+    return f"{text}; asked for again in {first_s:.0f} s"
+
+
+def _health_page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
+    found = problems(service, polling)
+    body = "\n".join((found or ["ok"]) + _incomplete(polling)) + "\n"
+    return Page(body.encode(), "text/plain; charset=utf-8", _UNAVAILABLE if found else 200)
+
+
+def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, Any]:
+    """Give everything as a JSON object."""
+    return {
+        "gateway": service.identity.gateway,
+        "park": service.identity.park,
+        "epoch": service.identity.epoch,
+        "software": service.identity.software,
+        "problems": problems(service, polling) + meter_problems(polling),
+        "clock": service.clock,
+        "clock_last_step": None if service.maybe_step is None else _step(service.maybe_step),
+        "broker": {
+            "connected": service.connected,
+            "problem": service.broker_problem,
+            "outstanding_messages": service.outstanding,
+        },
+        "outbox": {
+            "disk_is_usable": service.outbox_disk_is_usable,
+            "memory_bytes": service.outbox_memory_bytes,
+            "disk_bytes": service.outbox_disk_bytes,
+            "rows_waiting": service.waiting_rows,
+            "oldest_held_s": service.counters["oldest_held_s"],
+            "accounts": [asdict(one) for one in service.accounts],
+        },
+        "counters": dict(service.counters),
+        "buses": [_bus(one) for one in polling.buses],
+        "devices": [_device(one, polling.at_s) for one in polling.devices],
+    }
+
+
+def _step(step: Step) -> Mapping[str, Any]:
+    return {"by_s": round(step.by_s, 3), "at": step.at}
+
+
+def _bus(bus: health.BusHealth) -> Mapping[str, Any]:
+    return {
+        "bus": bus.name,
+        "way": bus.way,
+        "state": bus.state.value,
+        "detail": bus.detail,
+        "failures": bus.failures,
+        "busy_share": round(bus.busy_share, 3),
+    }
+
+
+def _device(device: health.DeviceHealth, at_s: float) -> Mapping[str, Any]:
+    maybe_age_s = device.maybe_age_s(at_s)
+    return {
+        "meters": device.meters,
+        "model": device.model,
+        "bus": device.bus,
+        "address": device.unit,
+        "state": device.state.value,
+        "detail": device.detail,
+        "last_good_s": None if maybe_age_s is None else round(maybe_age_s, 1),
+        **device.counts.by_name(),
+        "missing": [_missing(one, at_s) for one in device.missing],
+    }
+
+
+def _missing(one: Missing, at_s: float) -> Mapping[str, Any]:
+    return {
+        "name": one.use.name,
+        "is_counter": one.is_counter,
+        "register": f"{one.register.function.name.lower()} {one.register.address}",
+        "reason": one.reason,
+        "missing_s": round(at_s - one.since_s, 1),
+        "asked_again_in_s": round(max(0.0, one.retry_at_s - at_s), 1),
+    }
+
+
+def _metrics_page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
+    from edge.service import metrics  # noqa: PLC0415 - a megabyte that a gateway without Prometheus does not pay
+
+    return metrics.page(service, polling)

@@ -1,0 +1,152 @@
+"""The gateway's connection to its park: birth, data, status, and a goodbye.
+
+Contract:
+- At each connect the birth goes out (retained) before the first data, then a status (retained); a status
+  again every `STATUS_EVERY_S`. The broker has a last will that says offline.
+- Accounts in a status that the broker took are reported to the outbox, which may then forget old epochs.
+- After `leave`, `run` waits a moment for acknowledgements, has the outbox write down the rest, says goodbye
+  with accounts that are final, and ends.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from edge.outbox.outbox import Outbox
+from edge.uplink.delivery import Delivery
+from edge.uplink.mqtt import LinkOptions, MqttLink, Puback, Received, Will
+from metering.messages import birth, status, topics
+from metering.messages.birth import Birth
+from metering.messages.status import EpochAccount, Status
+from metering.program.connection import Broker
+
+STATUS_EVERY_S = 30.0
+#: How long a stop waits for acknowledgements, and then for the broker to take the goodbye.
+LAST_ACKS_S = 5.0
+_GOODBYE_S = 2.0
+_TICK_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which gateway this is, and which run of it."""
+
+    park: str
+    gateway: str
+    epoch: str
+    software: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What the uplink has to say; called whenever it says it.
+
+    Attributes:
+        birth: What the meters are.
+        status: How the gateway is: whether it stays online.
+    """
+
+    birth: Callable[[], Birth]
+    status: Callable[[bool], Status]
+
+
+class Uplink:
+    """Keeps a gateway connected; it is the link's listener."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        broker: Broker,
+        *,
+        outbox: Outbox,
+        delivery: Delivery,
+        voice: Voice,
+        monotonic_s: Callable[[], float],
+    ) -> None:
+        self._identity = identity
+        self._outbox = outbox
+        self._delivery = delivery
+        self._voice = voice
+        self._monotonic_s = monotonic_s
+        self._status_topic = topics.status(identity.park, identity.gateway)
+        self._status_at_s = 0.0
+        self._leave_by_s = float("inf")
+        self._link = MqttLink(self._options(broker), self)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker has accepted us."""
+        return self._link.is_up
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the connection, for people; empty when nothing is."""
+        return self._link.problem
+
+    async def run(self) -> None:
+        """Keep connected and deliver, until `leave` was called and everything was said."""
+        async with self._link:
+            while not self._may_leave:
+                await self._delivery.pump(self._link)
+                if self._link.is_up and self._monotonic_s() >= self._status_at_s:
+                    self._say_status()
+                await self._delivery.wait(_TICK_S)
+            await self._outbox.settle()
+            if self._link.is_up:
+                await asyncio.wait([self._say_status(online=False)], timeout=_GOODBYE_S)
+
+    def leave(self) -> None:
+        """Nothing more will come: `run` is to end."""
+        self._leave_by_s = self._monotonic_s() + LAST_ACKS_S
+        self._delivery.wake()
+
+    def announce(self) -> None:
+        """Publish the birth: at each connect, and when a meter has changed."""
+        body = birth.encode(self._voice.birth())
+        self._link.publish(topics.birth(self._identity.park, self._identity.gateway), body, retain=True)
+
+    def link_up(self) -> None:
+        """Say who we are, before any data."""
+        self.announce()
+        self._say_status()
+        self._delivery.link_up()
+
+    def link_down(self, reason: str) -> None:
+        """Stop sending until the link is back; the link itself tells why."""
+        del reason
+        self._delivery.link_down()
+
+    def received(self, message: Received) -> None:
+        """Take an acknowledgement or a receiver's status."""
+        self._delivery.received(message)
+
+    @property
+    def _may_leave(self) -> bool:
+        if self._leave_by_s == float("inf"):
+            return False
+        mine = [one for one in self._outbox.accounts if one.epoch == self._identity.epoch]
+        is_waiting = self._link.is_up and any(account.held for account in mine)
+        return not is_waiting or self._monotonic_s() >= self._leave_by_s
+
+    def _say_status(self, *, online: bool = True) -> "asyncio.Future[Puback]":
+        self._status_at_s = self._monotonic_s() + STATUS_EVERY_S
+        said = self._voice.status(online)
+        future = self._link.publish(self._status_topic, status.encode(said), retain=True)
+        future.add_done_callback(partial(self._note_taken, said.accounts))
+        return future
+
+    def _note_taken(self, accounts: tuple[EpochAccount, ...], future: "asyncio.Future[Puback]") -> None:
+        # Unheard, it would be replaced by the next one before anybody reads it.
+        if not future.cancelled() and future.result() is Puback.TAKEN:
+            self._outbox.reported(accounts)
+
+    def _options(self, broker: Broker) -> LinkOptions:
+        identity = self._identity
+        last = status.offline(gateway=identity.gateway, epoch=identity.epoch, software=identity.software)
+        return LinkOptions(
+            broker=broker,
+            client_id=f"zonewise-{identity.park}-{identity.gateway}",
+            maybe_will=Will(self._status_topic, status.encode(last)),
+            subscriptions=self._delivery.subscriptions,
+        )
