@@ -13,7 +13,7 @@ from dashboards.queries import Query
 from dashboards.render import Range, panel_range, parse_span, render, step
 from dashboards.site import Site, Source
 from ingest.errors import StoreError, StoreUnavailable
-from ingest.store import Series, Store
+from ingest.store.contract import Series, Store
 
 #: A quarter-hour is published at the latest this long after its start; "today" has nothing before.
 _FIRST_SLOT = timedelta(minutes=20)

@@ -1,4 +1,5 @@
 """From MQTT to InfluxDB: journal, judgement, raw store, rollup.
 
-`ingest.store` is the one module that knows influxdb-client, `ingest.subscriber` the one that knows paho.
+`ingest.store` is the one module that knows influxdb-client, `ingest.receive.subscriber` the one that knows
+paho.
 """

@@ -20,7 +20,7 @@ GROUP_LIVE = "group_live"
 MEMBER = "member"
 #: The park description by which groups were last derived: field `fingerprint`.
 PARK_EDITION = "park_edition"
-#: How far the rollup is, for a process that goes on from there (`ingest.rollup.progress`).
+#: How far the rollup is, for a process that goes on from there (`ingest.rollup.series.progress`).
 ROLLUP_PROGRESS = "rollup_progress"
 EVENT = "event"
 GATEWAY_STATUS = "gateway_status"

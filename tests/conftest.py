@@ -12,7 +12,8 @@ import hypothesis
 import pytest
 
 from ingest.config import Flavour, StoreConfig
-from ingest.store import Store, open_store
+from ingest.store.contract import Store
+from ingest.store.influx import open_store
 from simulators.servers import Influx, Mosquitto, Server, maybe_program
 
 # No test asserts time, not even by a tool's default: continuous integration runs on small, busy machines.

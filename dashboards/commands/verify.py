@@ -11,7 +11,7 @@ from dashboards.boards import boards
 from dashboards.commands.options import park_option, sites
 from dashboards.verify import Check, table, verify
 from ingest.config import Flavour, StoreConfig
-from ingest.store import open_store
+from ingest.store.influx import open_store
 from metering.errors import ConfigError, Problem
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from ingest import secret_files
 from ingest.commands.options import config_option
 from ingest.config import Flavour, IngestConfig, StoreConfig, load_config
 from ingest.errors import StoreDenied
-from ingest.store import Store, TokenMaker, open_store
+from ingest.provisioning import secret_files
+from ingest.store.contract import Store, TokenMaker
+from ingest.store.influx import open_store
 from metering.park.file import load_parks
 from metering.series import raw_database, rollup_database
 

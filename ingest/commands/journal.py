@@ -9,8 +9,8 @@ import click
 from ingest.commands.options import config_option, park_option
 from ingest.commands.replay import journal_replay
 from ingest.config import load_config
-from ingest.journal_reader import JournalReader, SegmentName
-from ingest.segments import Frame
+from ingest.journal.reader import JournalReader, SegmentName
+from ingest.journal.segments import Frame
 
 
 @click.group()

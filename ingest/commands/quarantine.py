@@ -9,7 +9,7 @@ import click
 from ingest.commands.options import config_option, park_option
 from ingest.commands.replay import quarantine_replay
 from ingest.config import load_config
-from ingest.quarantine import Entry, Quarantine, unresolved
+from ingest.journal.quarantine import Entry, Quarantine, unresolved
 
 _WIDTH = 80
 

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import click
 
-from ingest.clock_rules import latest_time_ms
-from ingest.clocks import SystemClocks, guarded_clock
+from ingest.clock.clocks import SystemClocks, guarded_clock
+from ingest.clock.rules import latest_time_ms
 from ingest.commands.options import believe_clock_option, config_option, park_option
 from ingest.config import IngestConfig, load_config
-from ingest.journal_reader import JournalReader
-from ingest.judge import Judge
-from ingest.quarantine import Quarantine, unresolved
-from ingest.registry import load_registry
-from ingest.replay import (
+from ingest.journal.quarantine import Quarantine, unresolved
+from ingest.journal.reader import JournalReader
+from ingest.pipeline.replay import (
     Figures,
     Now,
     in_order_of_receipt,
@@ -29,8 +27,11 @@ from ingest.replay import (
     replay_quarantine,
     replay_writer,
 )
-from ingest.store import Store, open_store
-from ingest.writer import ParkWriter
+from ingest.pipeline.writer import ParkWriter
+from ingest.store.contract import Store
+from ingest.store.influx import open_store
+from ingest.validation.messages import Judge
+from ingest.validation.registry import load_registry
 from metering.park.file import load_parks
 from metering.park.model import Park
 

@@ -10,14 +10,15 @@ from pathlib import Path
 import click
 from pydantic import TypeAdapter, ValidationError
 
-from ingest.clocks import SystemClocks, guarded_clock
+from ingest.clock.clocks import SystemClocks, guarded_clock
 from ingest.commands.options import believe_clock_option, config_option
 from ingest.config import load_config
-from ingest.journal_reader import JournalReader
-from ingest.park_folder import ParkFolder, load_one_park
+from ingest.journal.reader import JournalReader
 from ingest.rollup.job import Rollup
 from ingest.rollup.service import Service, log_cycle
-from ingest.store import Store, open_store
+from ingest.store.contract import Store
+from ingest.store.influx import open_store
+from metering.park.folder import ParkFolder, load_one_park
 from metering.park.model import Park
 from metering.program import stop_signals
 from metering.program.connection import HttpAddress

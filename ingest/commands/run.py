@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from ingest.clocks import SystemClocks
+from ingest.clock.clocks import SystemClocks
 from ingest.commands.options import believe_clock_option, config_option
 from ingest.config import load_config
-from ingest.service import serve
+from ingest.service.process import serve
 from metering.park.file import load_parks
 
 

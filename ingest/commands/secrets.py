@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ingest import broker_files, secret_files
+from ingest.provisioning import broker_files, secret_files
 from metering.park.file import load_parks
 
 #: One secret each; InfluxDB's set-up variables (DOCKER_INFLUXDB_INIT_*_FILE) and Grafana's name these files.

@@ -1,16 +1,15 @@
 """The rollup of a park: from raw readings to slots of 15 minutes, per meter and per group.
 
-| module | what it does |
+| module | what it holds |
 |---|---|
-| `spans` | spans of slots (pure) |
-| `facts` | what the births say of a park's meters |
-| `caps` | how fast each counter can rise, and its course under that cap |
-| `notices` | tells of rises above the cap and of exchanged devices |
-| `raw` | reads raw readings and late notices |
-| `derived` | reads what was published |
-| `replacement` | puts new points in the place of old ones, and keeps the old ones |
-| `meters` | meters' slots from raw readings |
-| `groups` | groups' slots from meters' slots, and who belongs where |
-| `job` | decides what is due |
-| `service` | runs it, retries and tells how it is |
+| `caps` | How fast each counter of a park can rise, and its course under that cap |
+| `groups` | Groups' slots from meters' slots, and who belongs where |
+| `job` | What is due in a park's rollup, and in which order |
+| `late` | Keeps track of late rows: which notices were dealt with, and which wait for more of their kind |
+| `live` | `group_live`: what each group draws at this moment |
+| `meters` | Meters' slots from raw readings |
+| `notices` | What a person should know of a meter's counters |
+| `park_edition` | Editions of a park description: from when on do two of them give other groups? Pure |
+| `service` | Runs a park's rollup |
+| `series/` | The series of a park as the rollup reads, writes and replaces them |
 """

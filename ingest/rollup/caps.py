@@ -17,12 +17,12 @@ corrupt reads made too high have no effect, and a load that is new is known afte
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ingest.counters import CounterRules, Course, Read
-from ingest.joints import unwrap_between
-from ingest.rises import MAINS_V, MS_PER_HOUR, cap_of, rated_per_h
-from ingest.rollup.facts import Counting
-from ingest.rollup.raw import RawDatabase
-from ingest.rollup.spans import Span
+from ingest.intervals.counters import CounterRules, Course, Read
+from ingest.intervals.joints import unwrap_between
+from ingest.intervals.rises import MAINS_V, MS_PER_HOUR, cap_of, rated_per_h
+from ingest.intervals.spans import Span
+from ingest.rollup.series.facts import Counting
+from ingest.rollup.series.raw import RawDatabase
 from metering.park.model import Park
 from metering.quantities import Medium, Quantity, Unit
 from metering.series import SLOT_MS

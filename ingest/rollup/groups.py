@@ -9,14 +9,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingest.line import Field
-from ingest.members import MemberLines
-from ingest.rollup.derived import DerivedDatabase, Tags
-from ingest.rollup.raw import RawDatabase
-from ingest.rollup.replacement import Counts, Replacement, write_lines
-from ingest.rollup.spans import Span
-from ingest.store import Store
-from ingest.zones import NO_SLOT, GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
+from ingest.intervals.spans import Span
+from ingest.intervals.zone_use import NO_SLOT, GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
+from ingest.rollup.series.derived import DerivedDatabase, Tags
+from ingest.rollup.series.members import MemberLines
+from ingest.rollup.series.raw import RawDatabase
+from ingest.rollup.series.replacement import Counts, Replacement, write_lines
+from ingest.store.contract import Store
+from ingest.store.line_protocol import Field
 from metering.park.dated import END_MS
 from metering.park.model import Park
 from metering.quantities import Medium

@@ -2,7 +2,8 @@
 
 One cycle: late rows, then slots that have ended, then the groups over both. Late rows are dealt with as far
 as slots are published; later slots are computed from all rows, late or not, when their turn comes. How far it
-all is stands in the derived database (`ingest.rollup.progress`), and nothing is kept outside the store.
+all is stands in the derived database (`ingest.rollup.series.progress`), and nothing is kept outside the
+store.
 
 Groups: a group's slot is derived once the slots of its meters are published, at the latest `GROUP_GRACE_MS`
 after its end: then what is not there counts as missing. It is derived again when it comes.
@@ -11,21 +12,21 @@ after its end: then what is not there counts as missing. It is derived again whe
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from ingest.counters import HOLD_MS
-from ingest.intervals import ceil_slot, floor_slot
-from ingest.line import encode_point
-from ingest.park_edition import fingerprint, maybe_changed_from
-from ingest.rollup.derived import DerivedDatabase
-from ingest.rollup.facts import UNKNOWN, read_facts
+from ingest.intervals.counters import HOLD_MS
+from ingest.intervals.slots import ceil_slot, floor_slot
+from ingest.intervals.spans import Span, maybe_span, merged
 from ingest.rollup.groups import GroupStage, Readiness, Regrouping
 from ingest.rollup.late import LateBook
 from ingest.rollup.meters import MeterStage, Work
 from ingest.rollup.notices import NoticeBoard
-from ingest.rollup.progress import ParkProgress, ProgressBook
-from ingest.rollup.raw import Edge, RawDatabase
-from ingest.rollup.replacement import Counts
-from ingest.rollup.spans import Span, maybe_span, merged
-from ingest.store import Store
+from ingest.rollup.park_edition import fingerprint, maybe_changed_from
+from ingest.rollup.series.derived import DerivedDatabase
+from ingest.rollup.series.facts import UNKNOWN, read_facts
+from ingest.rollup.series.progress import ParkProgress, ProgressBook
+from ingest.rollup.series.raw import Edge, RawDatabase
+from ingest.rollup.series.replacement import Counts
+from ingest.store.contract import Store
+from ingest.store.line_protocol import encode_point
 from metering.park.dated import BEGINNING_MS
 from metering.park.model import Park
 from metering.quantities import Medium

@@ -7,7 +7,7 @@ reading of `late` brings nothing new, or the first has waited for two minutes.
 
 from collections.abc import Iterable, Mapping
 
-from ingest.rollup.raw import LateNotice
+from ingest.rollup.series.raw import LateNotice
 from metering.series import LATE_REREAD_MS
 
 _LONGEST_WAIT_MS = 2 * 60 * 1000

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ingest.counters import LOOK_BACK_MS, Course
-from ingest.intervals import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
-from ingest.line import Field
+from ingest.intervals.counters import LOOK_BACK_MS, Course
+from ingest.intervals.lone import ALONE_MS, lone_times
+from ingest.intervals.slots import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
+from ingest.intervals.spans import Span, maybe_span, merged
 from ingest.rollup.caps import Caps, CounterReads
-from ingest.rollup.derived import DerivedDatabase
-from ingest.rollup.facts import UNKNOWN, Counting
-from ingest.rollup.lone import ALONE_MS, lone_times
 from ingest.rollup.notices import Notice, exchanges, rises
-from ingest.rollup.progress import Asleep, Progress, ProgressBook
-from ingest.rollup.raw import Catalogue, Edge, RawDatabase, Reads
-from ingest.rollup.replacement import Counts, Replacement
-from ingest.rollup.spans import Span, maybe_span, merged
-from ingest.store import Store
+from ingest.rollup.series.derived import DerivedDatabase
+from ingest.rollup.series.facts import UNKNOWN, Counting
+from ingest.rollup.series.progress import Asleep, Progress, ProgressBook
+from ingest.rollup.series.raw import Catalogue, Edge, RawDatabase, Reads
+from ingest.rollup.series.replacement import Counts, Replacement
+from ingest.store.contract import Store
+from ingest.store.line_protocol import Field
 from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import LATE_AFTER_MS, METER_15M, SLOT_MS, coverage_field, quality_field

@@ -1,7 +1,7 @@
 """What a person should know of a meter's counters: rises that nothing explains, and exchanged devices.
 
-Each is an event of the meter (`ingest.events`) and, where none of its kind is open, a line in the log. An
-event is open for a day after the last of its kind, so that it is seen; then it ends by itself.
+Each is an event of the meter (`ingest.events.book`) and, where none of its kind is open, a line in the log.
+An event is open for a day after the last of its kind, so that it is seen; then it ends by itself.
 """
 
 import logging
@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ingest.counters import Course
-from ingest.events import ROLLUP_KINDS, Event, EventBook, read_open
-from ingest.rollup.facts import Joint
-from ingest.rollup.spans import Span
-from ingest.store import Store
+from ingest.events.book import ROLLUP_KINDS, Event, EventBook, read_open
+from ingest.intervals.counters import Course
+from ingest.intervals.spans import Span
+from ingest.rollup.series.facts import Joint
+from ingest.store.contract import Store
 from metering.quantities import Quantity
 from metering.series import rollup_database
 

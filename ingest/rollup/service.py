@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 import orjson
 
 from ingest.errors import ClockDoubted, StoreDenied, StoreError
-from ingest.live import LiveFigures
-from ingest.park_folder import ParkFolder
-from ingest.rollup.facts import Counting, read_facts
+from ingest.pipeline.writer import pause_s
 from ingest.rollup.job import Cycle, Rollup
-from ingest.store import Store
-from ingest.writer import pause_s
+from ingest.rollup.live import LiveFigures
+from ingest.rollup.series.facts import Counting, read_facts
+from ingest.store.contract import Store
 from metering.errors import ConfigError
+from metering.park.folder import ParkFolder
 from metering.park.model import Park
 from metering.program.local_http import Page, Routes
 from metering.series import LIVE_MS

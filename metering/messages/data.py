@@ -3,7 +3,7 @@
 Contract:
 - The gateway builds a `Message` of valid rows and `encode`s it once; every resend carries the same bytes.
 - Ingest `decode`s bytes of anyone into an `Envelope`: gateway, epoch, seq and the shape of the blocks are
-  checked here, the rows are left as they came, for `ingest.validate` to judge one by one.
+  checked here, the rows are left as they came, for `ingest.validation.rows` to judge one by one.
 - A body may be deflated (zlib). The first byte tells: JSON starts with `{`, zlib never does.
 - Sizes: at most 128 KiB on the wire and 1 MiB inflated. `encode` refuses to build a larger one, `decode`
   stops inflating at the limit, so a bomb costs 1 MiB.

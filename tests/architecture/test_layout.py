@@ -39,7 +39,7 @@ def test_influxdb_client_runs_on_the_real_urllib3() -> None:
     [
         ("pymodbus", {"edge/drivers/", "simulators/"}),
         ("serial", {"edge/drivers/", "simulators/"}),
-        ("paho", {"edge/uplink/mqtt", "ingest/subscriber"}),
+        ("paho", {"edge/uplink/mqtt", "ingest/receive/subscriber"}),
         ("influxdb_client", {"ingest/store"}),
         ("grafana_client", {"dashboards/push", "dashboards/grafana"}),
     ],
@@ -66,7 +66,17 @@ def test_pure_modules_of_the_edge_touch_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["clock_rules", "line", "validate", "judge", "accounts", "counters", "intervals", "zones"]
+    "name",
+    [
+        "clock/rules",
+        "store/line_protocol",
+        "validation/rows",
+        "validation/messages",
+        "receive/accounts",
+        "intervals/counters",
+        "intervals/slots",
+        "intervals/zone_use",
+    ],
 )
 def test_pure_modules_of_ingest_touch_nothing(name: str) -> None:
     assert imports(ROOT / "ingest" / f"{name}.py").isdisjoint(IMPURE)

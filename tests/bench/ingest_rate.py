@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.line import RowEncoder
+from ingest.store.line_protocol import RowEncoder
 from metering.readings import Reading
 from tests.bench.batches import batch, readings
 from tests.bench.figure import Bench, Figure

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from edge.batching.assembler import Assembler
 from edge.outbox.entry import Entry, seal
-from ingest.journal import Record
-from ingest.judge import Judge
-from ingest.line import RowEncoder
-from ingest.registry import Registry
+from ingest.journal.journal import Record
+from ingest.store.line_protocol import RowEncoder
+from ingest.validation.messages import Judge
+from ingest.validation.registry import Registry
 from metering.messages import topics
 from metering.messages.data import inflate, to_properties
 from metering.park.model import Park

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.config import Flavour, StoreConfig
-from ingest.line import RowEncoder
-from ingest.live import LiveFigures
-from ingest.registry import Announcement, encode_announcement
-from ingest.rollup.facts import read_facts
 from ingest.rollup.job import Rollup
-from ingest.store import Store, open_store
+from ingest.rollup.live import LiveFigures
+from ingest.rollup.series.facts import read_facts
+from ingest.store.contract import Store
+from ingest.store.influx import open_store
+from ingest.store.line_protocol import RowEncoder
+from ingest.validation.registry import Announcement, encode_announcement
 from metering.messages.birth import MeterFacts
 from metering.park.file import load_park
 from metering.park.model import Park

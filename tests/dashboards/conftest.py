@@ -7,7 +7,8 @@ import pytest
 
 from dashboards.site import Site, Source
 from ingest.config import Flavour, StoreConfig
-from ingest.store import Store, open_store
+from ingest.store.contract import Store
+from ingest.store.influx import open_store
 from simulators.servers import Influx
 from tests.dashboards.filled import FilledPark, raw_lines, rollup_lines
 

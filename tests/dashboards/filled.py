@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboards.site import Site
-from ingest.line import encode_point
-from ingest.store import Store
+from ingest.store.contract import Store
+from ingest.store.line_protocol import encode_point
 from metering import series
 from metering.messages.status import COUNTERS
 from metering.series import GroupField, IntervalQuality, Level, MemberLevel, coverage_field, quality_field

@@ -12,7 +12,7 @@ from dashboards.queries import ZONES, gateway_accounts, gateway_online, live, op
 from dashboards.render import Range, render
 from dashboards.site import Site, Source
 from dashboards.verify import table, verify
-from ingest.line import encode_point
+from ingest.store.line_protocol import encode_point
 from metering.series import Level
 from tests.dashboards.filled import GATEWAYS, LOST, FilledPark, group_tags
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ingest.errors import StoreUnavailable
-from ingest.store import Series, Store
+from ingest.store.contract import Series, Store
 
 
 class Killed(BaseException):

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from ingest.errors import StoreDenied, StoreRefused
-from ingest.store import Series
+from ingest.store.contract import Series
 
 Tags = tuple[tuple[str, str], ...]
 Fields = dict[str, float | int | str]
@@ -79,7 +79,7 @@ class MemoryStore:
         """Do nothing."""
 
     def write(self, database: str, lines: bytes) -> None:
-        """Write line protocol as `ingest.line` encodes it."""
+        """Write line protocol as `ingest.store.line_protocol` encodes it."""
         found = self._database(database)
         for line in lines.decode().split("\n"):
             head, rest = line.split(" ", 1)

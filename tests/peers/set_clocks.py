@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from ingest.clock_rules import Seen
+from ingest.clock.rules import Seen
 
 
 @dataclass

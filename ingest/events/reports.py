@@ -1,0 +1,66 @@
+"""Points about the plant, not of it: events and gateway states, into the park's rollup database.
+
+Best effort, and apart from raw data: where that database is missing or slow, points wait in bounded memory
+and the oldest are dropped; a later one says the state again.
+"""
+
+import asyncio
+import logging
+from collections import deque
+
+from ingest.errors import StoreError, StoreRefused, StoreTooLarge
+from ingest.store.contract import Store
+from ingest.store.line_protocol import Field, encode_point
+from metering.messages.status import COUNTERS, Status
+from metering.series import GATEWAY_STATUS, rollup_database
+
+_LOGGER = logging.getLogger(__name__)
+_MOST_LINES = 10_000
+_MOST_AT_ONCE = 1000
+
+
+class Reports:
+    """Lines for one park's rollup database."""
+
+    def __init__(self, store: Store, park: str) -> None:
+        self._store = store
+        self._database = rollup_database(park)
+        self._lines: deque[bytes] = deque(maxlen=_MOST_LINES)
+        self._is_well = True
+
+    def add(self, line: bytes) -> None:
+        """Take a line."""
+        self._lines.append(line)
+
+    async def write(self) -> None:
+        """Try once to write what waits."""
+        some = [self._lines.popleft() for _ in range(min(len(self._lines), _MOST_AT_ONCE))]
+        if not some:
+            return
+        try:
+            await asyncio.to_thread(self._store.write, self._database, b"\n".join(some))
+        except (StoreRefused, StoreTooLarge):
+            _LOGGER.exception("%s: %d points given up", self._database, len(some))
+        except StoreError as error:
+            if self._is_well:
+                _LOGGER.warning("%s: events and gateway states wait: %s", self._database, error)
+            self._is_well = False
+            # The newest of them, as far as there is room beside what has come meanwhile.
+            room = _MOST_LINES - len(self._lines)
+            self._lines.extendleft(some[: -room - 1 : -1])
+        else:
+            self._is_well = True
+
+
+def encode_status(park: str, one: Status, received_at_ms: int) -> bytes:
+    """Give the line of a point in `gateway_status`: every field each time, so that panels always have one."""
+    fields: dict[str, Field | None] = {
+        "online": int(one.online),
+        "read": sum(account.read for account in one.accounts),
+        "stored": sum(account.stored for account in one.accounts),
+        "quarantined": sum(account.quarantined for account in one.accounts),
+        "held": sum(account.held for account in one.accounts),
+        "dropped": sum(account.dropped for account in one.accounts),
+        **{name: one.counters.get(name, 0) for name in COUNTERS},
+    }
+    return encode_point(GATEWAY_STATUS, (("gateway", one.gateway), ("park", park)), fields, received_at_ms)

@@ -1,0 +1,40 @@
+"""The course of a counter whose device was exchanged. Pure.
+
+At a joint another device took over: what the two showed is never subtracted. The total goes on from the last
+read of the old device with what the new one counts from its first read. What was used between these two reads
+is not known: a slot that they enclose has no value, one that they touch is *estimated*.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+
+from ingest.intervals.counters import CounterRules, Course, Flaw, Read, unwrap
+from metering.series import IntervalQuality
+
+
+def unwrap_between(reads: Iterable[Read], rules: CounterRules, joints_ms: Sequence[int]) -> Course:
+    """Return the course of a counter over joints; a read at a joint's own time is of the new device."""
+    if not joints_ms:
+        return unwrap(reads, rules)
+    waiting = sorted(reads)
+    courses = []
+    for joint_ms in sorted(joints_ms):
+        count = sum(time_ms < joint_ms for time_ms, _ in waiting)
+        courses.append(unwrap(waiting[:count], rules))
+        waiting = waiting[count:]
+    courses.append(unwrap(waiting, rules))
+    return reduce(_joined, (course for course in courses if course.times_ms), Course())
+
+
+def _joined(old: Course, new: Course) -> Course:
+    if not old.times_ms:
+        return new
+    shift = old.totals[-1] - new.totals[0]
+    between = Flaw(old.times_ms[-1], new.times_ms[0], IntervalQuality.ESTIMATED, is_gap=True)
+    return Course(
+        [*old.times_ms, *new.times_ms],
+        [*old.totals, *(total + shift for total in new.totals)],
+        (*old.flaws, between, *new.flaws),
+        old.rejected + new.rejected,
+        (*old.excesses, *new.excesses),
+    )

@@ -1,0 +1,150 @@
+"""From what a counter counted to slots of 15 minutes. Pure.
+
+Invariants:
+- The total at a boundary is an integer between the totals of the reads either side, on the straight line
+  between them, rounded down. A slot is the difference of its two boundaries. So the sum of slots is the last
+  boundary minus the first, exactly, whatever lies between.
+- A gap between two reads is spread evenly: never zero, never a spike. Where no read bounds a slot, it has no
+  value.
+
+Quality: *measured* when a read lies within the tolerance of both boundaries, else *interpolated*; *estimated*
+or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value,
+as in a slot within a gap of which nothing is known.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ingest.intervals.counters import Course, Flaw
+from metering.series import SLOT_MS, IntervalQuality
+
+#: Qualities that count as good in a coverage, and may be a peak.
+_GOOD = (IntervalQuality.MEASURED, IntervalQuality.MANUAL)
+_LONGEST_TOLERANCE_MS = 3 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SlotValue:
+    """What was counted in a slot.
+
+    Attributes:
+        value: In the counter's unit; `None` if and only if the quality is *missing*.
+    """
+
+    value: int | None
+    quality: IntervalQuality
+
+    def __post_init__(self) -> None:
+        if (self.value is None) is not (self.quality is IntervalQuality.MISSING):
+            raise ValueError(f"{self.value} cannot be {self.quality.name.lower()}")
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the value counts as good in a coverage."""
+        return self.quality in _GOOD
+
+
+MISSING = SlotValue(None, IntervalQuality.MISSING)
+
+
+def floor_slot(time_ms: int) -> int:
+    """Give the start of the slot of an instant."""
+    return time_ms // SLOT_MS * SLOT_MS
+
+
+def ceil_slot(time_ms: int) -> int:
+    """Give the first boundary at or after an instant."""
+    return -(-time_ms // SLOT_MS) * SLOT_MS
+
+
+def tolerance_ms(poll_ms: int) -> int:
+    """Give how near a read must be to a boundary for *measured*."""
+    return min(2 * poll_ms, _LONGEST_TOLERANCE_MS)
+
+
+def slot_values(course: Course, *, start_ms: int, stop_ms: int, tolerance_ms: int) -> list[SlotValue]:
+    """Give the slots from one boundary to another, in the order of time.
+
+    Raises:
+        ValueError: when the ends are not boundaries.
+    """
+    if start_ms % SLOT_MS or stop_ms % SLOT_MS:
+        raise ValueError(f"{start_ms} and {stop_ms} ms are not both boundaries of slots")
+    flawed = _flawed_slots(course.flaws, start_ms, stop_ms)
+    boundaries = [_Boundary.of(course, at_ms) for at_ms in range(start_ms, stop_ms + 1, SLOT_MS)]
+    return [
+        _slot(begin, end, tolerance_ms, flawed.get(start_ms + i * SLOT_MS))
+        for i, (begin, end) in enumerate(pairwise(boundaries))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Boundary:
+    """The total at a boundary, and how far the nearest read is; `None` where no reads enclose it."""
+
+    maybe_total: int | None
+    distance_ms: int = 0
+
+    @staticmethod
+    def of(course: Course, at_ms: int) -> "_Boundary":
+        times, totals = course.times_ms, course.totals
+        after = bisect_left(times, at_ms)
+        if after == len(times):
+            return _OUTSIDE
+        if times[after] == at_ms:
+            return _Boundary(totals[after])
+        if after == 0:
+            return _OUTSIDE
+        begin_ms, end_ms = times[after - 1], times[after]
+        rise = totals[after] - totals[after - 1]
+        total = totals[after - 1] + rise * (at_ms - begin_ms) // (end_ms - begin_ms)
+        return _Boundary(total, min(at_ms - begin_ms, end_ms - at_ms))
+
+
+_OUTSIDE = _Boundary(None)
+
+
+def _slot(
+    begin: _Boundary, end: _Boundary, tolerance_ms: int, maybe_flaw: IntervalQuality | None
+) -> SlotValue:
+    if begin.maybe_total is None or end.maybe_total is None or maybe_flaw is IntervalQuality.MISSING:
+        return MISSING
+    value = end.maybe_total - begin.maybe_total
+    if value < 0:
+        return SlotValue(value, IntervalQuality.SUSPECT)
+    if maybe_flaw is not None:
+        return SlotValue(value, maybe_flaw)
+    if max(begin.distance_ms, end.distance_ms) <= tolerance_ms:
+        return SlotValue(value, IntervalQuality.MEASURED)
+    return SlotValue(value, IntervalQuality.INTERPOLATED)
+
+
+def _flawed_slots(flaws: Sequence[Flaw], start_ms: int, stop_ms: int) -> Mapping[int, IntervalQuality]:
+    """Give the worst flaw per slot start; a slot of which nothing is known is *missing*."""
+    worst: dict[int, IntervalQuality] = {}
+    for flaw in flaws:
+        for slot_ms in _slots(floor_slot(flaw.from_ms), ceil_slot(flaw.to_ms), start_ms, stop_ms):
+            worst[slot_ms] = max(flaw.quality, worst.get(slot_ms, flaw.quality))
+    for from_ms, to_ms in _gaps(flaws):
+        for slot_ms in _slots(ceil_slot(from_ms), floor_slot(to_ms), start_ms, stop_ms):
+            worst[slot_ms] = IntervalQuality.MISSING
+    return worst
+
+
+def _slots(first_ms: int, last_ms: int, start_ms: int, stop_ms: int) -> range:
+    return range(max(start_ms, first_ms), min(stop_ms, last_ms), SLOT_MS)
+
+
+def _gaps(flaws: Sequence[Flaw]) -> list[tuple[int, int]]:
+    """Return the stretches of which nothing is known; those that touch are one."""
+    gaps: list[tuple[int, int]] = []
+    for flaw in flaws:
+        if not flaw.is_gap:
+            continue
+        if gaps and flaw.from_ms <= gaps[-1][1]:
+            gaps[-1] = gaps[-1][0], flaw.to_ms
+        else:
+            gaps.append((flaw.from_ms, flaw.to_ms))
+    return gaps

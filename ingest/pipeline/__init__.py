@@ -1,0 +1,12 @@
+"""One message's way: validated, journaled, written, acknowledged; and the same again in a replay.
+
+| module | what it holds |
+|---|---|
+| `ahead` | What lies ahead of the clock and waits in the quarantine until its time has come |
+| `journal_and_quarantine` | The disks of ingest |
+| `judge_again` | Judges again what was ahead of the clock |
+| `pipeline` | One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge |
+| `replay` | Replay: judge again what the journal holds, and write it |
+| `supervision` | The one place of ingest where any exception is caught: handling a stranger's bytes |
+| `writer` | Rows into InfluxDB: retry, split, bisect, pause |
+"""

@@ -1,0 +1,129 @@
+"""Judges again what was ahead of the clock, once its time has come; runs beside a park's pipeline.
+
+Contract:
+- At its start it recalls from the quarantine what is not settled yet, the newest entries (a bounded number).
+- What is good now is written and its entry marked as resolved, as by `zonewise-ingest quarantine replay`.
+- It moves no account and acknowledges nothing: the gateway was told at receipt that the row is in quarantine.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ingest.errors import DiskError
+from ingest.journal.quarantine import Entry
+from ingest.journal.segments import Record
+from ingest.pipeline.ahead import Ahead, maybe_due_ms
+from ingest.pipeline.journal_and_quarantine import Kept, Safekeeping
+from ingest.pipeline.pipeline import Pipeline
+from ingest.pipeline.replay import retry
+from ingest.pipeline.writer import ParkWriter
+from ingest.validation.rows import RowReason
+
+_LOGGER = logging.getLogger(__name__)
+_LOOK_EVERY_S = 1.0
+#: After a disk refused, or where a part of an entry is still ahead.
+_PAUSE_MS = 60_000
+
+
+class JudgeAgain:
+    """Empties a park's `Ahead`.
+
+    Args:
+        park: Id.
+        ahead: What the pipeline has noted, and what is recalled.
+        pipeline: Judges.
+        writer: Writes.
+        safekeeping: Journal and quarantine.
+        maybe_now_ms: The time, UTC; `None` while the clock is in doubt.
+    """
+
+    def __init__(
+        self,
+        park: str,
+        ahead: Ahead,
+        *,
+        pipeline: Pipeline,
+        writer: ParkWriter,
+        safekeeping: Safekeeping,
+        maybe_now_ms: Callable[[], int | None],
+    ) -> None:
+        self._park = park
+        self._ahead = ahead
+        self._pipeline = pipeline
+        self._writer = writer
+        self._safekeeping = safekeeping
+        self._maybe_now_ms = maybe_now_ms
+        self.rows_stored = 0
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self._recall()
+        while True:
+            await self._judge_due()
+            if self._ahead.must_recall:
+                await self._recall()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _recall(self) -> None:
+        self._ahead.left_out = 0
+        for entry in await self._unresolved():
+            await self._note(entry, after_ms=0)
+        if self._ahead.left_out:
+            _LOGGER.warning("%s: more rows are ahead than are kept in memory; the others follow", self._park)
+
+    async def _unresolved(self) -> Sequence[Entry]:
+        reason = str(RowReason.ABSURD_TIME)
+        try:
+            return await asyncio.to_thread(self._safekeeping.unresolved, self._park, reason)
+        except OSError as error:
+            _LOGGER.warning("%s: the quarantine cannot be read: %s", self._park, error)
+            return ()
+
+    async def _judge_due(self) -> None:
+        while (maybe_now_ms := self._maybe_now_ms()) is not None:
+            maybe_entry = self._ahead.maybe_take(maybe_now_ms)
+            if maybe_entry is None:
+                return
+            await self._judge(maybe_entry, maybe_now_ms)
+
+    async def _judge(self, entry: Entry, now_ms: int) -> None:
+        maybe_record = await self._maybe_record(entry)
+        if maybe_record is None:
+            _LOGGER.warning(
+                "%s: %d rows were ahead; the journal has them no more", self._park, entry.row_count
+            )
+            return
+        (verdict,) = await self._pipeline.judge([replace(maybe_record, received_at_ms=now_ms)])
+        kept = Kept(maybe_record, verdict, entry.place)
+        try:
+            retried = await retry(entry, kept, self._writer, self._quarantine)
+        except DiskError as error:
+            _LOGGER.warning("%s: what was ahead waits: %s", self._park, error)
+            self._ahead.note(entry, now_ms + _PAUSE_MS)
+            return
+        self.rows_stored += retried.rows
+        if retried.rows:
+            _LOGGER.info(
+                "%s: %d rows of %s that were ahead are stored", self._park, retried.rows, entry.gateway
+            )
+        if retried.maybe_left is not None:
+            await self._note(retried.maybe_left, after_ms=now_ms + _PAUSE_MS, maybe_record=maybe_record)
+
+    async def _maybe_record(self, entry: Entry) -> Record | None:
+        try:
+            return await asyncio.to_thread(self._safekeeping.maybe_record, entry.place)
+        except OSError as error:
+            _LOGGER.warning("%s: the journal cannot be read: %s", self._park, error)
+            return None
+
+    async def _quarantine(self, entries: Sequence[Entry]) -> None:
+        await asyncio.to_thread(self._safekeeping.quarantine, entries)
+
+    async def _note(self, entry: Entry, *, after_ms: int, maybe_record: Record | None = None) -> None:
+        if maybe_record is None:
+            maybe_record = await self._maybe_record(entry)
+        maybe_due = None if maybe_record is None else maybe_due_ms(entry, maybe_record)
+        if maybe_due is not None:
+            self._ahead.note(entry, max(maybe_due, after_ms))

@@ -1,0 +1,320 @@
+"""One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge.
+
+Invariants:
+- A message is acknowledged only after it is in the journal and each of its rows is in InfluxDB or in the
+  quarantine, both fsynced.
+- Rows received = written + quarantined + pending (`ingest.receive.accounts`); a message counts once, however
+  often it is sent.
+- Births are not acknowledged: those that a former process journaled and did not write are written first.
+- Memory is bounded: the intake holds a bounded number of bytes, one batch is judged ahead, one is being
+  written. What does not fit stays with the broker and the gateways.
+- No gateway slows another: what exceeds its share of the queue (`ingest.receive.shares`), and what would
+  exceed its quota of the quarantine, is PUBACKed, discarded and counted; not acknowledged, it stays with the
+  gateway.
+- Whatever a message holds, the next one is judged (`ingest.pipeline.supervision`).
+- Each park has a pipeline of its own, so one that waits for its database or its disk holds up no other.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from ingest.errors import DiskError
+from ingest.events.book import EventBook, event_text
+from ingest.journal.journal import Record
+from ingest.journal.quarantine import Entry
+from ingest.pipeline.ahead import Ahead, maybe_due_ms
+from ingest.pipeline.journal_and_quarantine import Kept, Safekeeping, point_entry, to_entries, verdict_entries
+from ingest.pipeline.supervision import judge_safely
+from ingest.pipeline.writer import ParkWriter, pause_s
+from ingest.receive.accounts import Accounts
+from ingest.receive.acks import AckBook, Outcome
+from ingest.receive.deliveries import Deliveries
+from ingest.receive.intake import Intake
+from ingest.receive.shares import Shares
+from ingest.receive.subscriber import Arrival
+from ingest.validation.messages import Judge, Verdict
+from ingest.validation.rows import RefusedRow, RowReason
+from metering.messages import data as message
+from metering.messages.data import MessageId
+from metering.park.model import Park as ParkDescription
+
+_LOGGER = logging.getLogger(__name__)
+
+#: A batch is closed after this time; under load it is full before.
+LINGER_S = 0.1
+#: Bodies of a batch; as line protocol they are about twice to five times as long, deflated ones much more.
+BATCH_BYTES = 512 * 1024
+#: Bounds what deflated bodies, of a megabyte each at most, can become.
+BATCH_MESSAGES = 100
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """What a pipeline works with; all of it belongs to the one park but `safekeeping`."""
+
+    id: str
+    judge: Judge
+    writer: ParkWriter
+    safekeeping: Safekeeping
+    events: EventBook
+    accounts: Accounts
+    acks: AckBook
+    deliveries: Deliveries
+    shares: Shares
+    intake: Intake
+    ahead: Ahead
+
+
+class Pipeline:
+    """Judges, journals, writes and settles what the intake of a park holds."""
+
+    def __init__(
+        self,
+        park: Park,
+        *,
+        clock_ms: Callable[[], int],
+        dice: Callable[[], float],
+        linger_s: float = LINGER_S,
+    ) -> None:
+        self._park = park
+        self._clock_ms = clock_ms
+        self._dice = dice
+        self._linger_s = linger_s
+        self._to_write: asyncio.Queue[list[Kept] | None] = asyncio.Queue(maxsize=1)
+        self._judging = asyncio.Lock()
+        self._maybe_edited: ParkDescription | None = None
+        self.maybe_disk_error: DiskError | None = None
+
+    def change_park(self, park: ParkDescription) -> None:
+        """Judge what comes by another edition of the park's description."""
+        self._maybe_edited = park
+
+    def arrived(self, arrival: Arrival, puback: Callable[[Arrival], None]) -> None:
+        """Take a data message or a birth from the broker."""
+        park, gateway = self._park, arrival.topic.gateway
+        maybe_tag = message.maybe_tag(arrival.properties) if arrival.topic.kind == "data" else None
+        if maybe_tag is not None and self._is_repeated(gateway, maybe_tag.id, arrival.body):
+            park.accounts.of(gateway).duplicates += 1
+            puback(arrival)
+        elif not park.shares.take(str(arrival.topic), len(arrival.body)):
+            self._discard(gateway)
+            puback(arrival)
+        elif not park.intake.offer(arrival):
+            park.shares.give_back(str(arrival.topic), len(arrival.body))
+        elif maybe_tag is not None:
+            park.deliveries.begin(gateway, maybe_tag.id)
+
+    def _is_repeated(self, gateway: str, message_id: MessageId, body: bytes) -> bool:
+        """Tell whether a message is on its way, or acknowledged lately: then that is told once more."""
+        park = self._park
+        maybe_outcome = park.deliveries.maybe_outcome(gateway, message_id, body)
+        if maybe_outcome is not None:
+            park.acks.add(gateway, maybe_outcome)
+        return maybe_outcome is not None or park.deliveries.is_pending(gateway, message_id)
+
+    def _discard(self, gateway: str) -> None:
+        self._park.accounts.of(gateway).discarded += 1
+        self._raise(
+            "too_many_messages",
+            gateway,
+            messages=str(message.WINDOW_MESSAGES),
+            kilobytes=str(message.WINDOW_BYTES // 1000),
+        )
+
+    def _raise(self, kind: str, gateway: str, **parameters: str) -> None:
+        """Open an event about a gateway; the log has it once, at the beginning."""
+        told = {"gateway": gateway, **parameters}
+        if self._park.events.open(kind, gateway, told, self._clock_ms()):
+            _LOGGER.warning("%s: %s", self._park.id, event_text(kind, told))
+
+    async def run(self) -> None:
+        """Work until the intake is closed and everything taken is settled."""
+        await self._catch_up()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_all(), name=f"keep-{self._park.id}")
+            tasks.create_task(self._write_all(), name=f"write-{self._park.id}")
+
+    async def _catch_up(self) -> None:
+        """Write what births in the journal say and `meters` does not have, as a replay would."""
+        records = await asyncio.to_thread(self._park.safekeeping.last_births, self._park.id)
+        verdicts = await self.judge(records)
+        await self._park.writer.write_points([line for verdict in verdicts for line in verdict.points])
+
+    # -- judge and journal --------------------------------------------------------------------------
+
+    async def _keep_all(self) -> None:
+        intake = self._park.intake
+        while True:
+            await intake.wait()
+            if intake.queued_bytes < BATCH_BYTES and not intake.is_finished:
+                await asyncio.sleep(self._linger_s)
+            arrivals = intake.take(BATCH_BYTES, BATCH_MESSAGES)
+            if arrivals:
+                await self._to_write.put(await self._keep(arrivals))
+            elif intake.is_finished:
+                await self._to_write.put(None)
+                return
+
+    async def _keep(self, arrivals: Sequence[Arrival]) -> list[Kept]:
+        records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
+        verdicts = await self.judge(records)
+        judged = await self._within_quotas(list(zip(records, verdicts, strict=True)))
+        if not judged:
+            return []
+        for record, verdict in judged:
+            self._note(verdict)
+            if record.topic.endswith("/birth"):
+                self._note_birth(verdict)
+        places = await self._until_kept(self._park.safekeeping.journal, [record for record, _ in judged])
+        kept = [Kept(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)]
+        entries = [(one, entry) for one in kept for entry in verdict_entries(one)]
+        await self._quarantine([entry for _, entry in entries])
+        for one, entry in entries:
+            maybe_due = maybe_due_ms(entry, one.record)
+            if maybe_due is not None:
+                self._park.ahead.note(entry, maybe_due)
+        return kept
+
+    async def _within_quotas(self, judged: list[tuple[Record, Verdict]]) -> list[tuple[Record, Verdict]]:
+        """Return what may be kept; the rest has rows for a quarantine whose quota its gateway has used up."""
+        wanted = {
+            (verdict.gateway, record.received_at_ms) for record, verdict in judged if verdict.is_set_aside
+        }
+        if not wanted:
+            return judged
+        full = await self._until_kept(
+            partial(self._park.safekeeping.full_quotas, self._park.id), sorted(wanted)
+        )
+        for record, verdict in judged:
+            if verdict.is_set_aside and verdict.gateway in full:
+                self._hold_back(record, verdict.gateway)
+        return [
+            (record, verdict)
+            for record, verdict in judged
+            if not (verdict.is_set_aside and verdict.gateway in full)
+        ]
+
+    def _hold_back(self, record: Record, gateway: str) -> None:
+        park = self._park
+        park.accounts.of(gateway).held_back += 1
+        day = datetime.fromtimestamp(record.received_at_ms / 1000, UTC).date().isoformat()
+        megabytes = f"{park.safekeeping.quota_bytes / 1e6:g}"
+        self._raise("quarantine_full", gateway, day=day, megabytes=megabytes)
+        # Off the books, so that a resend is let in.
+        park.shares.give_back(record.topic, len(record.body))
+        maybe_tag = message.maybe_tag(record.properties)
+        if maybe_tag is not None:
+            park.deliveries.give_up(gateway, maybe_tag.id)
+
+    async def judge(self, records: Sequence[Record]) -> list[Verdict]:
+        """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
+        async with self._judging:
+            if self._maybe_edited is not None:
+                self._park.judge.change_park(self._maybe_edited)
+                self._maybe_edited = None
+            return await asyncio.to_thread(self._judge_all, records)
+
+    def _judge_all(self, records: Sequence[Record]) -> list[Verdict]:
+        return [judge_safely(self._park.judge, record) for record in records]
+
+    def _note(self, verdict: Verdict) -> None:
+        account = self._park.accounts.of(verdict.gateway)
+        account.receive(verdict.rows)
+        account.bad_values.update(verdict.bad_values)
+        for reason in (RowReason.FOREIGN_METER, RowReason.WRONG_MEDIUM):
+            meters = {row.meter for row in verdict.refused if row.reason is reason}
+            if meters:
+                self._raise(str(reason), verdict.gateway, meters=", ".join(sorted(meters)[:5]))
+
+    def _note_birth(self, verdict: Verdict) -> None:
+        if verdict.maybe_reason is None:
+            self._park.events.close("birth_refused", verdict.gateway, self._clock_ms())
+            return
+        self._park.accounts.of(verdict.gateway).births_refused += 1
+        self._raise("birth_refused", verdict.gateway, error=verdict.detail[:200])
+
+    async def _quarantine(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            await self._until_kept(self._park.safekeeping.quarantine, entries)
+
+    async def _until_kept(self, keep: Callable[[Sequence[T]], U], things: Sequence[T]) -> U:
+        """Bring something to the disk; while the disk refuses, nothing comes in and nothing goes out."""
+        attempt = 0
+        while True:
+            try:
+                done = await asyncio.to_thread(keep, things)
+            except DiskError as error:
+                self._disk_failed(error)
+                await asyncio.sleep(pause_s(attempt, self._dice()))
+                attempt += 1
+            else:
+                self._disk_works()
+                return done
+
+    def _disk_failed(self, error: DiskError) -> None:
+        self._park.intake.hold()
+        if self.maybe_disk_error is None:
+            _LOGGER.error("%s: ingest waits: %s", self._park.id, error)
+        self.maybe_disk_error = error
+        parameters = {"path": str(error.path), "bytes": str(error.size_bytes), "error": str(error)}
+        self._park.events.open("journal_failed", self._park.id, parameters, self._clock_ms())
+
+    def _disk_works(self) -> None:
+        if self.maybe_disk_error is not None:
+            _LOGGER.info("%s: the disk takes data again", self._park.id)
+            self.maybe_disk_error = None
+        # Also one that a former process has left open.
+        self._park.events.close("journal_failed", self._park.id, self._clock_ms())
+        self._park.intake.release()
+
+    # -- write and settle ---------------------------------------------------------------------------
+
+    async def _write_all(self) -> None:
+        while True:
+            maybe_batch = await self._to_write.get()
+            if maybe_batch is None:
+                return
+            await self._write(maybe_batch)
+
+    async def _write(self, batch: Sequence[Kept]) -> None:
+        points = [(one, line) for one in batch for line in one.verdict.points]
+        rows = [(one, row) for one in batch for row in one.verdict.stored]
+        refused_points = await self._park.writer.write_points([line for _, line in points])
+        refused_rows = await self._park.writer.write_rows([row for _, row in rows])
+        refused: dict[int, list[RefusedRow]] = {}
+        for index in refused_rows:
+            one, row = rows[index]
+            refused.setdefault(id(one), []).append(
+                RefusedRow(row.position, RowReason.REFUSED_BY_INFLUXDB, row.meter)
+            )
+        entries = [
+            point_entry(points[index][0], RowReason.REFUSED_BY_INFLUXDB, points[index][1].decode())
+            for index in refused_points
+        ]
+        entries += [entry for one in batch for entry in to_entries(one, refused.get(id(one), ()))]
+        await self._quarantine(entries)
+        for one in batch:
+            self._settle(one, refused.get(id(one), ()))
+
+    def _settle(self, kept: Kept, refused: Sequence[RefusedRow]) -> None:
+        verdict = kept.verdict
+        self._park.shares.give_back(kept.record.topic, len(kept.record.body))
+        quarantined = Counter(str(row.reason) for row in (*verdict.refused, *refused))
+        if verdict.maybe_reason is not None:
+            quarantined[verdict.maybe_reason] += verdict.rows
+        written = len(verdict.stored) - len(refused)
+        self._park.accounts.of(verdict.gateway).settle(written=written, quarantined=quarantined)
+        if verdict.maybe_id is not None:
+            told = tuple((rows, reason) for reason, rows in sorted(quarantined.items()))
+            outcome = Outcome(verdict.maybe_id, written, told)
+            self._park.deliveries.end(verdict.gateway, outcome, kept.record.body)
+            self._park.acks.add(verdict.gateway, outcome)

@@ -1,0 +1,67 @@
+"""What the gateways say of themselves: their statuses, read, and those that cannot be read, counted.
+
+Invariants:
+- Of each gateway the newest status since the last `take` is kept and no other, so that one that sends many
+  takes nothing from the others.
+- The log names a gateway whose statuses cannot be read once, until it sends a good one again.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+
+from ingest.receive.subscriber import Arrival
+from metering.errors import MalformedMessage
+from metering.messages import status
+from metering.messages.status import Status
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class StatusBook:
+    """A park's gateways' statuses; used in the event loop, counted from any thread."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, tuple[Status, int]] = {}
+        self._unreadable: Counter[str] = Counter()
+        self._complained: set[str] = set()
+
+    @property
+    def unreadable(self) -> Mapping[str, int]:
+        """Statuses that could not be read since the start, by gateway."""
+        return dict(self._unreadable)
+
+    def note(self, arrival: Arrival) -> Status | None:
+        """Read a status; `None` = it cannot be read, which is counted."""
+        gateway = arrival.topic.gateway
+        try:
+            told = _decode(arrival.body, gateway)
+        except MalformedMessage as error:
+            self.refuse(gateway, error)
+            return None
+        self._complained.discard(gateway)
+        self._newest[gateway] = told, arrival.received_at_ms
+        return told
+
+    def refuse(self, gateway: str, error: Exception) -> None:
+        """Count a status that cannot be used."""
+        self._unreadable[gateway] += 1
+        if gateway not in self._complained:
+            self._complained.add(gateway)
+            _LOGGER.warning(
+                "statuses of %s cannot be read, the first one because: %s; they are counted and left out",
+                gateway,
+                error,
+            )
+
+    def take(self) -> list[tuple[Status, int]]:
+        """Return the statuses that are new since the last time, each with its receipt, UTC milliseconds."""
+        taken, self._newest = self._newest, {}
+        return list(taken.values())
+
+
+def _decode(body: bytes, gateway: str) -> Status:
+    told = status.decode(body)
+    if told.gateway != gateway:
+        raise MalformedMessage("gateway_mismatch", f"the body says {told.gateway!r}")
+    return told
