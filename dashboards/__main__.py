@@ -1,7 +1,7 @@
 """The command line of the dashboards: `zonewise-dashboards build | push | verify`."""
 
 from dashboards.errors import DashboardsError
-from ingest.errors import IngestError
+from ingest.store.errors import StoreError
 from metering.program.command_line import LazyCommands, run
 
 _HELP = """Grafana dashboards of a park: write them, push them, check them.
@@ -18,7 +18,7 @@ cli = LazyCommands(
 
 def main() -> None:
     """Run the command line."""
-    run(cli, failures=(DashboardsError, IngestError))
+    run(cli, failures=(DashboardsError, StoreError))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from dashboards.panel import Board, Panel, Variable
 from dashboards.queries import Query
 from dashboards.render import Range, panel_range, parse_span, render, step
 from dashboards.site import Site, Source
-from ingest.errors import StoreError, StoreUnavailable
 from ingest.store.contract import Series, Store
+from ingest.store.errors import StoreError, StoreUnavailable
 
 #: A quarter-hour is published at the latest this long after its start; "today" has nothing before.
 _FIRST_SLOT = timedelta(minutes=20)

@@ -11,9 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from ingest.config import Flavour, StoreConfig
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from simulators.servers import Influx, Mosquitto, Server, maybe_program
 
 # No test asserts time, not even by a tool's default: continuous integration runs on small, busy machines.

@@ -1,1 +1,9 @@
-"""Commands of `zonewise-dashboards`, one module each."""
+"""The commands of `zonewise-dashboards`, one module each, imported when called.
+
+| module | what it holds |
+|---|---|
+| `build` | `zonewise-dashboards build`: the files with which a Grafana sets itself up |
+| `options` | Options that several commands share |
+| `push` | `zonewise-dashboards push`: into a Grafana that is running |
+| `verify` | `zonewise-dashboards verify`: every panel's query against a live InfluxDB |
+"""

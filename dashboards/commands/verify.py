@@ -10,8 +10,8 @@ import click
 from dashboards.boards import boards
 from dashboards.commands.options import park_option, sites
 from dashboards.verify import Check, table, verify
-from ingest.config import Flavour, StoreConfig
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from metering.errors import ConfigError, Problem
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from ingest.commands.options import config_option
-from ingest.config import Flavour, IngestConfig, StoreConfig, load_config
-from ingest.errors import StoreDenied
+from ingest.config import IngestConfig, load_config
 from ingest.provisioning import secret_files
 from ingest.store.contract import Store, TokenMaker
+from ingest.store.errors import StoreDenied
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from metering.park.file import load_parks
 from metering.series import raw_database, rollup_database
 

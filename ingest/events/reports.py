@@ -8,8 +8,8 @@ import asyncio
 import logging
 from collections import deque
 
-from ingest.errors import StoreError, StoreRefused, StoreTooLarge
 from ingest.store.contract import Store
+from ingest.store.errors import StoreError, StoreRefused, StoreTooLarge
 from ingest.store.line_protocol import Field, encode_point
 from metering.messages.status import COUNTERS, Status
 from metering.series import GATEWAY_STATUS, rollup_database

@@ -20,9 +20,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ingest.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.events.book import EventBook
 from ingest.store.contract import Store
+from ingest.store.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.line_protocol import encode_point
 from ingest.validation.rows import StoredRow
 from metering.series import LATE, LATE_AFTER_MS, SLOT_MS, raw_database

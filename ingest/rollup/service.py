@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from ingest.errors import ClockDoubted, StoreDenied, StoreError
+from ingest.errors import ClockDoubted
 from ingest.pipeline.writer import pause_s
 from ingest.rollup.job import Cycle, Rollup
 from ingest.rollup.live import LiveFigures
 from ingest.rollup.series.facts import Counting, read_facts
 from ingest.store.contract import Store
+from ingest.store.errors import StoreDenied, StoreError
 from metering.errors import ConfigError
 from metering.park.folder import ParkFolder
 from metering.park.model import Park

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from ingest.clock.clocks import Clocks
 from ingest.clock.rules import ClockGuard, latest_time_ms
-from ingest.errors import StoreDenied, StoreError
 from ingest.events.book import RUN_KINDS, Event, EventBook, read_open
 from ingest.events.reports import Reports, encode_status
 from ingest.pipeline.ahead import Ahead
@@ -34,6 +33,7 @@ from ingest.receive.statuses import StatusBook
 from ingest.receive.subscriber import Arrival, Subscriber, Subscription
 from ingest.service.health import ParkHealth
 from ingest.store.contract import Store
+from ingest.store.errors import StoreDenied, StoreError
 from ingest.validation.messages import Judge
 from ingest.validation.registry import Registry, load_registry
 from metering.messages import ack, topics

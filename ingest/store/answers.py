@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from ingest.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.contract import Series
+from ingest.store.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 
 _TOO_LARGE = 413
 _REFUSED = (400, 422)

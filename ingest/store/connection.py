@@ -15,10 +15,10 @@ import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
 
-from ingest.config import Flavour, StoreConfig
-from ingest.errors import StoreDenied, StoreError, StoreUnavailable
 from ingest.store.answers import to_error, to_series
 from ingest.store.contract import Series
+from ingest.store.errors import StoreDenied, StoreError, StoreUnavailable
+from ingest.store.settings import Flavour, StoreConfig
 from ingest.store.time_limit import Answers, pool_classes
 from metering.errors import ConfigError
 

@@ -26,8 +26,8 @@ class Series:
 class Store(Protocol):
     """InfluxDB, synchronous and safe to use from several threads.
 
-    Every method raises `ingest.errors.StoreError`: `StoreUnavailable` may work later, `StoreDenied` needs a
-    person, `StoreTooLarge` a smaller body, `StoreRefused` another body or query.
+    Every method raises `ingest.store.errors.StoreError`: `StoreUnavailable` may work later, `StoreDenied`
+    needs a person, `StoreTooLarge` a smaller body, `StoreRefused` another body or query.
     """
 
     def write(self, database: str, lines: bytes) -> None:

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from ingest.config import Flavour, StoreConfig
-from ingest.errors import StoreDenied, StoreRefused
 from ingest.store import influxql
 from ingest.store.connection import Connection
 from ingest.store.contract import Series, Store
+from ingest.store.errors import StoreDenied, StoreRefused
+from ingest.store.settings import Flavour, StoreConfig
 
 _NOT_FOUND = 404
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -15,7 +15,8 @@ import yaml
 from click.testing import CliRunner
 
 from dashboards.site import Source, to_site
-from ingest.config import Flavour, load_config
+from ingest.config import load_config
+from ingest.store.settings import Flavour
 from metering.park.file import load_park
 from simulators.wires import Wires, load_wires
 from tests.architecture.compose_file import COMPOSE, OURS, ROOT, SERVICES, mounts

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.config import Flavour, StoreConfig
 from ingest.rollup.job import Rollup
 from ingest.rollup.live import LiveFigures
 from ingest.rollup.series.facts import read_facts
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.line_protocol import RowEncoder
+from ingest.store.settings import Flavour, StoreConfig
 from ingest.validation.registry import Announcement, encode_announcement
 from metering.messages.birth import MeterFacts
 from metering.park.file import load_park

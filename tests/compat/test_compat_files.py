@@ -5,8 +5,8 @@ from pathlib import Path
 
 from edge.config.gateway import RtuOverTcp, Serial, Tcp
 from edge.config.gateway import load_config as load_gateway
-from ingest.config import Flavour
 from ingest.config import load_config as load_ingest
+from ingest.store.settings import Flavour
 
 OLD = Path(__file__).parent / "0.1"
 

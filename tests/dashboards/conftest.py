@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from dashboards.site import Site, Source
-from ingest.config import Flavour, StoreConfig
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from simulators.servers import Influx
 from tests.dashboards.filled import FilledPark, raw_lines, rollup_lines
 

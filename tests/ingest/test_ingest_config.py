@@ -9,7 +9,8 @@ import yaml
 from click.testing import CliRunner
 
 from ingest.command_line import cli
-from ingest.config import Flavour, IngestConfig, QuarantineConfig, load_config
+from ingest.config import IngestConfig, QuarantineConfig, load_config
+from ingest.store.settings import Flavour
 from metering.errors import ConfigError
 from metering.program.config import json_schema
 from metering.program.local_http import Address

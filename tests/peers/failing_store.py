@@ -7,8 +7,8 @@ What a person sees of an InfluxDB that is away, full or stopped is that a reques
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ingest.errors import StoreUnavailable
 from ingest.store.contract import Series, Store
+from ingest.store.errors import StoreUnavailable
 
 
 class Killed(BaseException):

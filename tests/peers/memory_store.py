@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ingest.errors import StoreDenied, StoreRefused
 from ingest.store.contract import Series
+from ingest.store.errors import StoreDenied, StoreRefused
 
 Tags = tuple[tuple[str, str], ...]
 Fields = dict[str, float | int | str]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.config import Flavour, StoreConfig
 from ingest.rollup.job import Cycle, Rollup
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.line_protocol import encode_point
+from ingest.store.settings import Flavour, StoreConfig
 from ingest.validation.registry import Announcement, encode_announcement
 from metering.messages.birth import CounterFacts, MeterFacts
 from metering.park.file import load_park

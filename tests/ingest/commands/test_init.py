@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ingest.command_line import cli
-from ingest.config import Flavour, StoreConfig
-from ingest.errors import StoreDenied
+from ingest.store.errors import StoreDenied
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from simulators.servers import Influx
 from tests.peers.http_answers import Answer, answering
 

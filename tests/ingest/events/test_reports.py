@@ -2,9 +2,9 @@
 
 import asyncio
 
-from ingest.config import StoreConfig
 from ingest.events.reports import Reports
 from ingest.store.influx import open_store
+from ingest.store.settings import StoreConfig
 from tests.peers.http_answers import Answer, answering
 
 MOST = 10_000

@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 
-from ingest.config import Flavour, StoreConfig
 from ingest.events.book import EventBook
 from ingest.pipeline.writer import ALARM_AFTER_MS, LateBook, ParkWriter, pause_s
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from ingest.validation.rows import StoredRow
 from metering.series import SLOT_MS
 from tests.peers.http_answers import Answer, HttpAnswers, answering

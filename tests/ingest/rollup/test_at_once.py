@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.errors import StoreUnavailable
 from ingest.pipeline.writer import LateBook
 from ingest.rollup.job import Rollup
 from ingest.store.contract import Store
+from ingest.store.errors import StoreUnavailable
 from ingest.store.line_protocol import encode_point
 from ingest.validation.rows import StoredRow
 from metering.quantities import Medium

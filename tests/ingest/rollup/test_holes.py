@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.errors import StoreUnavailable
 from ingest.rollup.job import Rollup
 from ingest.store.contract import Store
+from ingest.store.errors import StoreUnavailable
 from metering.quantities import Medium
 from metering.series import raw_database, rollup_database
 from tests.peers.failing_store import FailingStore, Fault, Killed, fails, killing

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.errors import StoreDenied
 from ingest.rollup.job import Rollup
 from ingest.store.contract import Store
+from ingest.store.errors import StoreDenied
 from ingest.validation.registry import Registry
 from metering.messages.birth import Birth, CounterFacts, MeterFacts
 from metering.quantities import Medium

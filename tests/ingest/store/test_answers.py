@@ -11,13 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
-from ingest.config import Flavour, StoreConfig
-from ingest.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store import influxql
 from ingest.store.answers import to_error, to_series
 from ingest.store.connection import Connection
 from ingest.store.contract import TokenMaker
+from ingest.store.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from tests.peers.http_answers import Answer, answering
 
 

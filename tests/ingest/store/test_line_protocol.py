@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.config import Flavour, StoreConfig
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.line_protocol import RowEncoder, encode_point
+from ingest.store.settings import Flavour, StoreConfig
 from simulators.servers import Influx
 
 

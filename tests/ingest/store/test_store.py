@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ingest.config import Flavour, StoreConfig
-from ingest.errors import StoreDenied, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.contract import Series, Store
+from ingest.store.errors import StoreDenied, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.influx import open_store
+from ingest.store.settings import Flavour, StoreConfig
 from simulators.servers import Influx, maybe_program
 from tests.peers.http_answers import Answer, answering
 
