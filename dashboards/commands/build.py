@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from dashboards.boards import dashboard_files
+from dashboards.boards.table import dashboard_files
 from dashboards.commands.options import language_option, park_option, sites
-from dashboards.provisioning import Access, data_sources_file, env_secret, file_secret, providers_file
-from dashboards.texts import load_texts
+from dashboards.grafana.provisioning import Access, data_sources_file, env_secret, file_secret, providers_file
+from dashboards.model.texts import load_texts
 
 
 @click.command()

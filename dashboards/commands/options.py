@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from dashboards.site import Site, load_sites
-from dashboards.texts import languages
+from dashboards.model.site import Site, load_sites
+from dashboards.model.texts import languages
 
 park_option = click.option(
     "--park",

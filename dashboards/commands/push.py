@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from dashboards.commands.options import language_option, park_option, sites
-from dashboards.provisioning import Access
-from dashboards.texts import load_texts
+from dashboards.grafana.provisioning import Access
+from dashboards.model.texts import load_texts
 
 _NEEDS_EXTRA = """push needs grafana-client, which is kept apart from the other programs.
 Install it into an environment of its own, from a checkout:
@@ -56,7 +56,7 @@ def command(
         --store-url http://influxdb:8086 --store-secret-file read-token
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     try:
-        from dashboards.push import push  # noqa: PLC0415 - an extra that only this command needs
+        from dashboards.grafana.push import push  # noqa: PLC0415 - an extra that only this command needs
     except ModuleNotFoundError as error:
         raise click.ClickException(_NEEDS_EXTRA) from error
     if store_username and store_secret_file is None:

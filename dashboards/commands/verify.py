@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from dashboards.boards import boards
+from dashboards.boards.table import boards
 from dashboards.commands.options import park_option, sites
-from dashboards.verify import Check, table, verify
+from dashboards.verify.panels import Check, table, verify
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
 from metering.errors import ConfigError, Problem

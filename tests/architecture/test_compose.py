@@ -14,7 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from dashboards.site import Source, to_site
+from dashboards.model.site import Source, to_site
 from ingest.config import load_config
 from ingest.store.settings import Flavour
 from metering.park.file import load_park

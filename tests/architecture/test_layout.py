@@ -41,7 +41,7 @@ def test_influxdb_client_runs_on_the_real_urllib3() -> None:
         ("serial", {"edge/drivers/", "simulators/"}),
         ("paho", {"edge/uplink/mqtt", "ingest/receive/subscriber"}),
         ("influxdb_client", {"ingest/store"}),
-        ("grafana_client", {"dashboards/push", "dashboards/grafana"}),
+        ("grafana_client", {"dashboards/grafana/push"}),
     ],
 )
 def test_each_foreign_library_has_one_door(library: str, owners: set[str]) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboards.site import Site, Source
+from dashboards.model.site import Site, Source
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig

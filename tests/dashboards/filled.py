@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboards.site import Site
+from dashboards.model.site import Site
 from ingest.store.contract import Store
 from ingest.store.line_protocol import encode_point
 from metering import series

@@ -8,8 +8,8 @@ import yaml
 from click.testing import CliRunner
 
 from dashboards.__main__ import cli
-from dashboards.provisioning import Access, data_sources_file, env_secret, file_secret, providers_file
-from dashboards.site import Site, Source
+from dashboards.grafana.provisioning import Access, data_sources_file, env_secret, file_secret, providers_file
+from dashboards.model.site import Site, Source
 
 SITES = (Site("demo", "Demo $park", "Europe/Ljubljana"), Site("north", "North", "Europe/Vienna"))
 PARK_YAML = """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboards.panel import Panel
+from dashboards.model.panel import Panel
 
 _SPAN = re.compile(r"(?:now-)?(\d+)([smhd])")
 _MACRO = re.compile(r"\$(\w+)")

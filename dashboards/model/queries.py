@@ -13,7 +13,7 @@ Invariants:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboards.site import Source
+from dashboards.model.site import Source
 from metering import series
 from metering.quantities import Medium
 from metering.series import (

@@ -4,10 +4,10 @@ From top to bottom: now, today against yesterday, energy, peaks, water, the zone
 figures can be trusted.
 """
 
-from dashboards import queries, units
-from dashboards.panel import Board, Choice, Column, Panel, Scale, Section, Variable, View
-from dashboards.queries import PARK, ZONES, Query
-from dashboards.site import Site, Source
+from dashboards.model import queries, units
+from dashboards.model.panel import Board, Choice, Column, Panel, Scale, Section, Variable, View
+from dashboards.model.queries import PARK, ZONES, Query
+from dashboards.model.site import Site, Source
 from metering import series
 from metering.quantities import Medium
 from metering.series import GroupField, MemberLevel

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from dashboards.grafana_json import INFLUXDB
-from dashboards.site import Site, Source
+from dashboards.grafana.dashboard_json import INFLUXDB
+from dashboards.model.site import Site, Source
 from metering.series import LIVE_MS
 
 _HEADER = "# Written by zonewise-dashboards build: change the park description and build again.\n"

@@ -3,9 +3,9 @@
 `make generate` writes them again; a test asserts that they are current.
 """
 
-from dashboards.boards import dashboard_files
-from dashboards.site import Site
-from dashboards.texts import languages, load_texts
+from dashboards.boards.table import dashboard_files
+from dashboards.model.site import Site
+from dashboards.model.texts import languages, load_texts
 
 
 def committed_files(demo: Site) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.peers.grafana import Grafana, running
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 APART = ROOT / ".venv-grafana/bin/python"
 HAS_CLIENT_HERE = importlib.util.find_spec("grafana_client") is not None
 PYTHON = Path(sys.executable) if HAS_CLIENT_HERE else APART

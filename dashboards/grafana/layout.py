@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dashboards.panel import GRID_WIDTH, Panel, Section
+from dashboards.model.panel import GRID_WIDTH, Panel, Section
 
 _HEADER_HEIGHT = 1
 

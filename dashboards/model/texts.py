@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from dashboards.panel import Scale
+from dashboards.model.panel import Scale
 from metering.errors import UnknownName
 from metering.program.config import Model, load
 

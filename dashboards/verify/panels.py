@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboards.panel import Board, Panel, Variable
-from dashboards.queries import Query
-from dashboards.render import Range, panel_range, parse_span, render, step
-from dashboards.site import Site, Source
+from dashboards.model.panel import Board, Panel, Variable
+from dashboards.model.queries import Query
+from dashboards.model.site import Site, Source
+from dashboards.verify.render import Range, panel_range, parse_span, render, step
 from ingest.store.contract import Series, Store
 from ingest.store.errors import StoreError, StoreUnavailable
 

@@ -32,9 +32,9 @@ from grafana_foundation_sdk.models.dashboard import (
     FieldColorModeId,
 )
 
-from dashboards.look import STATE_COLOURS, STEPS, mappings, names, thresholds
-from dashboards.panel import Column, Panel, Scale, View
-from dashboards.texts import Texts
+from dashboards.grafana.look import STATE_COLOURS, STEPS, mappings, names, thresholds
+from dashboards.model.panel import Column, Panel, Scale, View
+from dashboards.model.texts import Texts
 
 #: Tag of the series and column of the tables that hold a zone's id.
 GROUP = "group"

@@ -7,8 +7,8 @@ again for another panel.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dashboards.queries import Query
-from dashboards.site import Source
+from dashboards.model.queries import Query
+from dashboards.model.site import Source
 
 GRID_WIDTH = 24
 
@@ -51,7 +51,7 @@ class Panel:
     Attributes:
         id: Never reused within its dashboard.
         key: In the catalogue's `panels`: title and description.
-        unit: Grafana's unit id (`dashboards.units`).
+        unit: Grafana's unit id (`dashboards.model.units`).
         width: Of 24.
         interval: Shortest step of a graph: the spacing of the points, so that there are no holes.
         since: Range of its own instead of the dashboard's, such as `now/d` or `5m`.

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboards.panel import Panel, View
-from dashboards.queries import Query
-from dashboards.render import Range, panel_range, parse_span, render, step
-from dashboards.site import Source
+from dashboards.model.panel import Panel, View
+from dashboards.model.queries import Query
+from dashboards.model.site import Source
+from dashboards.verify.render import Range, panel_range, parse_span, render, step
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
 ZONE = "Europe/Ljubljana"

@@ -14,8 +14,8 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from dashboards.panel import Scale
-from dashboards.texts import Texts
+from dashboards.model.panel import Scale
+from dashboards.model.texts import Texts
 from metering.series import IntervalQuality
 
 #: Colour per value where a value has a word.

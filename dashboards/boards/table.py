@@ -1,10 +1,10 @@
 """The dashboards that the product has."""
 
-from dashboards import gateway_health, zone_overview
-from dashboards.grafana_json import to_json
-from dashboards.panel import Board
-from dashboards.site import Site
-from dashboards.texts import Texts
+from dashboards.boards import gateway_health, zone_overview
+from dashboards.grafana.dashboard_json import to_json
+from dashboards.model.panel import Board
+from dashboards.model.site import Site
+from dashboards.model.texts import Texts
 
 
 def boards(site: Site) -> tuple[Board, ...]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.boards import boards
-from dashboards.queries import ZONES, gateway_accounts, gateway_online, live, open_events
-from dashboards.render import Range, render
-from dashboards.site import Site, Source
-from dashboards.verify import table, verify
+from dashboards.boards.table import boards
+from dashboards.model.queries import ZONES, gateway_accounts, gateway_online, live, open_events
+from dashboards.model.site import Site, Source
+from dashboards.verify.panels import table, verify
+from dashboards.verify.render import Range, render
 from ingest.store.line_protocol import encode_point
 from metering.series import Level
 from tests.dashboards.filled import GATEWAYS, LOST, FilledPark, group_tags

@@ -4,10 +4,10 @@ From top to bottom: is it there, are all rows accounted for, what goes wrong on 
 the meters one by one.
 """
 
-from dashboards import queries, units
-from dashboards.panel import Board, Column, Panel, Scale, Section, Variable, View
-from dashboards.queries import Query
-from dashboards.site import Site, Source
+from dashboards.model import queries, units
+from dashboards.model.panel import Board, Column, Panel, Scale, Section, Variable, View
+from dashboards.model.queries import Query
+from dashboards.model.site import Site, Source
 from metering import series
 from metering.series import MemberLevel
 

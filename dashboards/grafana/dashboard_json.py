@@ -29,13 +29,13 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from dashboards import queries
-from dashboards.layout import Place, place
-from dashboards.panel import Board, Choice, Panel, Section, Variable
-from dashboards.queries import Query
-from dashboards.site import Site, Source
-from dashboards.texts import Texts
-from dashboards.views import AnyPanel, view
+from dashboards.grafana.layout import Place, place
+from dashboards.grafana.views import AnyPanel, view
+from dashboards.model import queries
+from dashboards.model.panel import Board, Choice, Panel, Section, Variable
+from dashboards.model.queries import Query
+from dashboards.model.site import Site, Source
+from dashboards.model.texts import Texts
 
 #: Grafana's type id of its InfluxDB data source.
 INFLUXDB = "influxdb"

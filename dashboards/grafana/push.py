@@ -15,11 +15,11 @@ from typing import Any
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException
 
-from dashboards.boards import dashboard_files
+from dashboards.boards.table import dashboard_files
 from dashboards.errors import PushFailed
-from dashboards.provisioning import Access, data_source
-from dashboards.site import Site, Source
-from dashboards.texts import Texts
+from dashboards.grafana.provisioning import Access, data_source
+from dashboards.model.site import Site, Source
+from dashboards.model.texts import Texts
 
 _NOT_FOUND = 404
 #: What Grafana itself writes into a dashboard.

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from dashboards.boards import boards, dashboard_files
-from dashboards.committed import committed_files
-from dashboards.panel import GRID_WIDTH, Board, Column, Panel, Section, View
-from dashboards.queries import Query
-from dashboards.site import UID_LENGTH, Site, Source, to_site, uid
-from dashboards.texts import Texts, languages, load_texts
-from dashboards.units import GRAFANA_UNIT
+from dashboards.boards.committed import committed_files
+from dashboards.boards.table import boards, dashboard_files
+from dashboards.model.panel import GRID_WIDTH, Board, Column, Panel, Section, View
+from dashboards.model.queries import Query
+from dashboards.model.site import UID_LENGTH, Site, Source, to_site, uid
+from dashboards.model.texts import Texts, languages, load_texts
+from dashboards.model.units import GRAFANA_UNIT
 from metering.park.file import load_park
 from metering.quantities import Unit
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEMO_PARK = ROOT / "simulators/parks/demo/park.yaml"
 Json = dict[str, Any]
 DEMO = Site("demo", "Demo park", "Europe/Ljubljana", {"hall-a": "Hall A", "hall-b": "Hall B"})

@@ -1,0 +1,7 @@
+"""Every panel's query against a live store.
+
+| module | what it holds |
+|---|---|
+| `panels` | Runs every panel's query against a live store |
+| `render` | Turns a panel's query into what Grafana would send for a time range |
+"""
