@@ -1,7 +1,7 @@
 """Errors of the simulators.
 
 SimulatorError
-├── ServerError        a private server cannot be started (`simulators.servers`)
+├── ServerError        a private server cannot be started (`simulators.demo.servers`)
 ├── OrderRefused       a fault was ordered that the park does not know; the orderer must change it
 ├── ParkGone           no simulated park answers at the socket
 ├── DeliveryFailed     not everything was acknowledged in the time allowed

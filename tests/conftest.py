@@ -14,7 +14,7 @@ import pytest
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
-from simulators.servers import Influx, Mosquitto, Server, maybe_program
+from simulators.demo.servers import Influx, Mosquitto, Server, maybe_program
 
 # No test asserts time, not even by a tool's default: continuous integration runs on small, busy machines.
 hypothesis.settings.register_profile("zonewise", deadline=None)

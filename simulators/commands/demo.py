@@ -8,8 +8,8 @@ from types import FrameType
 import click
 
 from metering.program import stop_signals
-from simulators.demo import DemoOptions, run_demo
-from simulators.demo_site import PARKS
+from simulators.demo.demo import DemoOptions, run_demo
+from simulators.demo.site import PARKS
 
 _STOPPED = 130
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from simulators.control import send_order
-from simulators.faults import FaultKind
-from simulators.park import Order
+from simulators.meters.faults import FaultKind
+from simulators.park.control import send_order
+from simulators.park.park import Order
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 
 from metering.program.connection import Broker
 from simulators.errors import first_of
-from simulators.loadgen import LoadPlan, LoadResult, generate_load
+from simulators.gateways.loadgen import LoadPlan, LoadResult, generate_load
 
 
 @click.command()

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from metering.program import logs, stop_signals
-from simulators.control import control_socket
-from simulators.load import default_origin_ms
-from simulators.park import Park, ParkOptions, park_on_wires, wall_ms
+from simulators.loads.flows import default_origin_ms
+from simulators.park.control import control_socket
+from simulators.park.park import Park, ParkOptions, park_on_wires, wall_ms
 from simulators.wires import Wires, load_wires
 
 

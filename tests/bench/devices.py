@@ -11,9 +11,9 @@ from edge.drivers.modbus.decode import Decoder, Wiring, compile_decoder, read_re
 from edge.drivers.modbus.plan import Block, Line, cost_of_request, plan
 from edge.drivers.modbus.profile import Profile
 from metering.readings import Reading, Row
-from simulators.course import Flow
-from simulators.image import Image, Request
-from simulators.meter import SimulatedMeter
+from simulators.loads.course import Flow
+from simulators.meters.image import Image, Request
+from simulators.meters.meter import SimulatedMeter
 
 _MS_PER_H = 3_600_000
 _START_MS = 1_790_000_000_000

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from simulators.answer_log import AnswerLog
-from simulators.faults import Faults
-from simulators.line import Line, Surroundings
-from simulators.rtu_line import RtuTiming
-from simulators.serial_line import serial_line
-from simulators.tcp_line import tcp_line
+from simulators.lines.answer_log import AnswerLog
+from simulators.lines.line import Line, Surroundings
+from simulators.lines.rtu_line import RtuTiming
+from simulators.lines.serial_line import serial_line
+from simulators.lines.tcp_line import tcp_line
+from simulators.meters.faults import Faults
 from tests.bench.devices import device
 
 _START_TIMEOUT_S = 30.0

@@ -9,7 +9,7 @@ from dashboards.model.site import Site, Source
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
-from simulators.servers import Influx
+from simulators.demo.servers import Influx
 from tests.dashboards.filled import FilledPark, raw_lines, rollup_lines
 
 

@@ -4,7 +4,7 @@ import getpass
 from pathlib import Path
 
 from ingest.config import load_config
-from simulators.servers import Mosquitto, free_port
+from simulators.demo.servers import Mosquitto, free_port
 
 _DOCKER = Path(__file__).parents[2] / "docker"
 _GATEWAYS_PORT = 1883

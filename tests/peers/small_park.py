@@ -18,7 +18,7 @@ from metering.park.file import load_park
 from metering.park.model import Park
 from metering.quantities import Medium
 from metering.series import SLOT_MS, raw_database, rollup_database
-from simulators.servers import Influx
+from simulators.demo.servers import Influx
 
 #: A boundary of slots: 2026-03-01 00:00 UTC.
 T0 = 1_772_323_200_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.servers import Mosquitto
+from simulators.demo.servers import Mosquitto
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

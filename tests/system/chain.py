@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from metering.program import stop_signals
-from simulators.servers import Influx, Mosquitto
+from simulators.demo.servers import Influx, Mosquitto
 
 BIN = Path(sys.executable).parent
 PARK = "demo"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from metering.park.file import load_park
-from simulators.servers import Influx, free_port, maybe_program
+from simulators.demo.servers import Influx, free_port, maybe_program
 from tests.architecture.compose_file import ROOT, SERVICES, mounts
 from tests.peers.compose_broker import ComposeBroker
 from tests.system.chain import Chain, wait_until

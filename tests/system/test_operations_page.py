@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.servers import maybe_program
+from simulators.demo.servers import maybe_program
 from tests.system.chain import BIN
 
 ROOT = Path(__file__).parents[2]

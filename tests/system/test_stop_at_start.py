@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from metering.program import stop_signals
-from simulators.demo_site import PARKS
-from simulators.servers import free_port
+from simulators.demo.servers import free_port
+from simulators.demo.site import PARKS
 from tests.system.chain import BIN
 
 pytestmark = pytest.mark.servers

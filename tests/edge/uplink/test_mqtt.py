@@ -12,7 +12,7 @@ import pytest
 
 from edge.uplink.mqtt import LinkOptions, MqttLink, Puback, Received, Will
 from metering.program.connection import Broker, Tls
-from simulators.servers import Mosquitto, maybe_program
+from simulators.demo.servers import Mosquitto, maybe_program
 
 pytestmark = pytest.mark.servers
 PATIENCE_S = 20.0

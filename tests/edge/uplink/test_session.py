@@ -20,7 +20,7 @@ from metering.program.connection import Broker
 from metering.program.local_http import Address
 from metering.quantities import Medium
 from metering.readings import EARLIEST_MS
-from simulators.servers import Mosquitto
+from simulators.demo.servers import Mosquitto
 from tests.peers.acknowledger import Acknowledger
 
 pytestmark = pytest.mark.servers

@@ -14,7 +14,7 @@ import pytest
 from ingest.config import load_config
 from ingest.service.process import serve
 from metering.park.file import load_parks
-from simulators.servers import free_port
+from simulators.demo.servers import free_port
 from tests.ingest.running_ingest import EPOCH, Gateway, gateway, now_ms, points
 from tests.peers.set_clocks import SetClocks
 from tests.system.chain import Chain, chain, wait_until

@@ -11,7 +11,7 @@ from ingest.command_line import cli
 from ingest.store.errors import StoreDenied
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
-from simulators.servers import Influx
+from simulators.demo.servers import Influx
 from tests.peers.http_answers import Answer, answering
 
 BUCKETS = Answer(200, b'{"buckets":[{"id":"b1"}]}')

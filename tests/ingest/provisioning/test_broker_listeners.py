@@ -15,7 +15,7 @@ from ingest.command_line import cli
 from ingest.receive.subscriber import Arrival, Subscriber, Subscription
 from metering.messages import status, topics
 from metering.program.connection import Broker
-from simulators.servers import maybe_program
+from simulators.demo.servers import maybe_program
 from tests.ingest.conftest import PARK
 from tests.peers.compose_broker import ComposeBroker
 

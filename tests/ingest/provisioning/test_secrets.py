@@ -17,7 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.command_line import cli
 from ingest.provisioning import broker_files
-from simulators.servers import Mosquitto, maybe_program
+from simulators.demo.servers import Mosquitto, maybe_program
 
 NAMES = [
     "grafana-admin-password",

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.receive.subscriber import RECEIVE_MAXIMUM, Arrival, Subscriber, Subscription
 from metering.program.connection import Broker, Tls
-from simulators.servers import Mosquitto
+from simulators.demo.servers import Mosquitto
 from tests.ingest.running_ingest import gateway
 from tests.peers.tls_broker import TlsMosquitto, make_certificate
 

@@ -13,7 +13,7 @@ from ingest.validation.registry import Registry
 from metering.messages.birth import Birth, CounterFacts, MeterFacts
 from metering.quantities import Medium
 from metering.series import IntervalQuality, raw_database, rollup_database
-from simulators.servers import Influx
+from simulators.demo.servers import Influx
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park, small_park_in
 
 pytestmark = pytest.mark.servers

@@ -19,7 +19,7 @@ from metering.errors import ConfigError
 from metering.park.folder import ParkFolder
 from metering.quantities import Medium
 from metering.series import raw_database
-from simulators.servers import Influx, free_port
+from simulators.demo.servers import Influx, free_port
 from tests.peers.memory_store import MemoryStore
 from tests.peers.small_park import HOUR, MINUTE, T0, SmallPark, small_park, small_park_in
 from tests.system.chain import wait_until

@@ -12,7 +12,7 @@ from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.line_protocol import RowEncoder, encode_point
 from ingest.store.settings import Flavour, StoreConfig
-from simulators.servers import Influx
+from simulators.demo.servers import Influx
 
 
 @pytest.mark.parametrize(

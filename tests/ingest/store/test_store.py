@@ -11,7 +11,7 @@ from ingest.store.contract import Series, Store
 from ingest.store.errors import StoreDenied, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
-from simulators.servers import Influx, maybe_program
+from simulators.demo.servers import Influx, maybe_program
 from tests.peers.http_answers import Answer, answering
 
 T0_MS = 1_790_078_400_000
