@@ -6,7 +6,7 @@ from pathlib import Path
 
 from settings_page import settings_page
 
-from dashboards.boards.committed import committed_files
+from dashboards.grafana.committed import committed_files
 from dashboards.model.site import load_sites
 from edge.config.gateway_file import GatewayFile
 from ingest.config import IngestConfig

@@ -2,7 +2,6 @@
 
 | module | what it holds |
 |---|---|
-| `committed` | The dashboards that are committed |
 | `gateway_health` | Gateway and meter health |
 | `table` | The dashboards that the product has |
 | `zone_overview` | The zone overview: what a facility manager looks at in the morning, most urgent first |

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from dashboards.boards.table import dashboard_files
 from dashboards.commands.options import language_option, park_option, sites
+from dashboards.grafana.files import dashboard_files
 from dashboards.grafana.provisioning import Access, data_sources_file, env_secret, file_secret, providers_file
 from dashboards.model.texts import load_texts
 

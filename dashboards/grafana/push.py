@@ -15,8 +15,8 @@ from typing import Any
 from grafana_client import GrafanaApi
 from grafana_client.client import GrafanaClientError, GrafanaException
 
-from dashboards.boards.table import dashboard_files
 from dashboards.errors import PushFailed
+from dashboards.grafana.files import dashboard_files
 from dashboards.grafana.provisioning import Access, data_source
 from dashboards.model.site import Site, Source
 from dashboards.model.texts import Texts

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dashboards.boards.committed import committed_files
-from dashboards.boards.table import boards, dashboard_files
+from dashboards.boards.table import boards
+from dashboards.grafana.committed import committed_files
+from dashboards.grafana.files import dashboard_files
 from dashboards.model.panel import GRID_WIDTH, Board, Column, Panel, Section, View
 from dashboards.model.queries import Query
 from dashboards.model.site import UID_LENGTH, Site, Source, to_site, uid

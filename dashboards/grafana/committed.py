@@ -3,7 +3,7 @@
 `make generate` writes them again; a test asserts that they are current.
 """
 
-from dashboards.boards.table import dashboard_files
+from dashboards.grafana.files import dashboard_files
 from dashboards.model.site import Site
 from dashboards.model.texts import languages, load_texts
 
