@@ -10,8 +10,9 @@ import click
 
 from edge.commands.options import config_option
 from edge.commissioning.read import Sheet, Shown, read_meter
-from edge.config.gateway import DeviceConfig, GatewayConfig, load_config
+from edge.config.gateway import GatewayConfig, load_config
 from edge.drivers.modbus.profile import Profile, Status
+from edge.drivers.settings import DeviceConfig
 from metering.program.config import did_you_mean
 
 _WIDTH = 80

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.config.gateway import BusConfig, DeviceConfig, RtuOverTcp, Tcp
+from edge.drivers.settings import BusConfig, DeviceConfig, RtuOverTcp, Tcp
 from edge.errors import BusError, GarbledAnswer, GatewayNoAnswer, LineDown, MeterRefused
 
 # A time-out that has twice the time of the answer that was seen.

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from edge.batching.assembler import Assembler
-from edge.config.gateway import BusConfig, DeviceConfig, GatewayConfig
+from edge.config.gateway import GatewayConfig
 from edge.drivers.modbus.plan import ReadPlan, block_time_s, cost_of_request
 from edge.drivers.modbus.profile import Profile, RegisterSpec, Status
+from edge.drivers.settings import BusConfig, DeviceConfig
 from edge.outbox.entry import Entry, seal
 from metering.messages import topics
 from metering.messages.data import to_properties

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from edge.commissioning.advice import Stray, advice
-from edge.config.gateway import BusConfig, DeviceConfig, GatewayConfig, Point
+from edge.config.gateway import GatewayConfig
 from edge.drivers.missing import Missing, Role
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.decode import compile_decoder
 from edge.drivers.modbus.device import Device, Wire
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import RegisterSpec
+from edge.drivers.settings import BusConfig, DeviceConfig, Point
 from edge.errors import BusError, EdgeError, GarbledAnswer, GatewayNoAnswer, NoAnswer
 from metering.quantities import VOCABULARY
 from metering.readings import ReadingFlag, Value

@@ -4,6 +4,7 @@
 |---|---|
 | `missing` | Registers that a meter does not give at present, and when each is asked for again |
 | `polled` | What a poll gives |
+| `settings` | What a driver is told of a bus and of the devices on it |
 | `transformers` | Ratios of current and voltage transformers, as they stand on the plate |
 | `modbus/` | Modbus TCP and Modbus RTU: from a table of registers to values in base units |
 """

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from edge.config.gateway import BusConfig, GatewayConfig
+from edge.config.gateway import GatewayConfig
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.polled import Polled
+from edge.drivers.settings import BusConfig
 from edge.polling.health import Health
 from edge.polling.poller import Outlets, Poller
 from metering.messages.birth import MeterFacts

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 
-from edge.config.gateway import BusConfig, DeviceConfig
 from edge.drivers.missing import Missing
+from edge.drivers.settings import BusConfig, DeviceConfig
 
 _WINDOW_S = 60.0
 

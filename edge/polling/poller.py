@@ -23,10 +23,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge.config.gateway import BusConfig, DeviceConfig
 from edge.drivers.missing import Role
 from edge.drivers.modbus.device import Device, Poll, Wire
 from edge.drivers.polled import Polled
+from edge.drivers.settings import BusConfig, DeviceConfig
 from edge.errors import (
     BusError,
     DecodeError,

@@ -23,10 +23,11 @@ from metering.quantities import Medium
 from metering.series import SLOT_MS
 from simulators.demo.figures import Figures
 from simulators.demo.program import Program, nearby, run_to_end, tail
-from simulators.demo.report import Outcome, RowAccount, find_problems, report
+from simulators.demo.report import Outcome, find_problems, report
 from simulators.demo.servers import Influx, Mosquitto, Server
 from simulators.demo.site import Site, empty_folder, write_site
 from simulators.errors import DemoFailed, first_of
+from simulators.gateways.accounts import RowAccount
 from simulators.gateways.history import HistorySpan
 from simulators.gateways.history_courier import Progress, send_history
 from simulators.gateways.statuses import read_statuses

@@ -10,6 +10,7 @@ from typing import Any
 
 from metering.quantities import Medium
 from metering.series import GROUP_15M, GROUP_LIVE, GroupField, raw_database, rollup_database
+from simulators.demo.report import ZoneFigures
 from simulators.errors import DemoFailed
 
 _TIMEOUT_S = 60.0
@@ -26,25 +27,6 @@ class Found:
     tags: Mapping[str, str]
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneFigures:
-    """A zone's figures; `None` = there is none.
-
-    Attributes:
-        use_kwh: Electricity used in the span.
-        peak_kw: Highest mean power of 15 minutes.
-        water_m3: Water used in the span.
-        power_kw: Use now.
-        flow_m3h: Flow now.
-    """
-
-    use_kwh: float | None = None
-    peak_kw: float | None = None
-    water_m3: float | None = None
-    power_kw: float | None = None
-    flow_m3h: float | None = None
 
 
 class Figures:

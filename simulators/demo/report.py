@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metering.messages.status import EpochAccount
-from simulators.demo.figures import ZoneFigures
+from simulators.gateways.accounts import RowAccount
 
 _NAME_WIDTH = 30
 # Said once, above the table.
@@ -12,18 +11,22 @@ _SIMULATED = " (simulated)"
 
 
 @dataclass(frozen=True, slots=True)
-class RowAccount:
-    """The rows of one sender.
+class ZoneFigures:
+    """A zone's figures; `None` = there is none.
 
     Attributes:
-        sender: Gateway, and whether it is the gateway's own account or that of its history.
-        gateway: Whose meters they are.
-        account: As the sender keeps it.
+        use_kwh: Electricity used in the span.
+        peak_kw: Highest mean power of 15 minutes.
+        water_m3: Water used in the span.
+        power_kw: Use now.
+        flow_m3h: Flow now.
     """
 
-    sender: str
-    gateway: str
-    account: EpochAccount
+    use_kwh: float | None = None
+    peak_kw: float | None = None
+    water_m3: float | None = None
+    power_kw: float | None = None
+    flow_m3h: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from metering.program.connection import Broker
-from simulators.demo.report import RowAccount
+from simulators.gateways.accounts import RowAccount
 from simulators.gateways.courier import Courier, Route, courier
 from simulators.gateways.history import HistoricMeter, HistorySpan, historic_meters
 from simulators.meters.meter import FlowOverTime

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.catalogue import models as catalogue
-from edge.config.gateway import BusConfig, Serial, Tcp
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.plan import Block, Line
+from edge.drivers.settings import BusConfig, Serial, Tcp
 from tests.bench.devices import Device, device
 from tests.bench.figure import Bench, Figure
 from tests.bench.lines import SimulatedLine, Unit, serving

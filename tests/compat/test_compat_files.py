@@ -3,8 +3,8 @@
 from fractions import Fraction
 from pathlib import Path
 
-from edge.config.gateway import RtuOverTcp, Serial, Tcp
 from edge.config.gateway import load_config as load_gateway
+from edge.drivers.settings import RtuOverTcp, Serial, Tcp
 from ingest.config import load_config as load_ingest
 from ingest.store.settings import Flavour
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from edge.config.gateway import BusConfig
 from edge.drivers.modbus.plan import Block, block_time_s
+from edge.drivers.settings import BusConfig
 from edge.errors import BusError, LineDown, MeterRefused, NoAnswer
 
 

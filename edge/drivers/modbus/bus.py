@@ -38,10 +38,10 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
-from edge.config.gateway import BusConfig, Serial
 from edge.drivers.modbus.framing import Frame, Framing, Request, is_under_way, rtu_frames, tcp_frames
 from edge.drivers.modbus.plan import Block, Line
 from edge.drivers.modbus.profile import Function
+from edge.drivers.settings import BusConfig, Serial
 from edge.errors import (
     GATEWAY_CODES,
     GarbledAnswer,

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from edge.config.gateway import BusConfig, DeviceConfig, Point
 from edge.drivers.missing import Missing
 from edge.drivers.modbus.decode import read_registers
 from edge.drivers.modbus.plan import Block
@@ -29,6 +28,7 @@ from edge.drivers.modbus.registers import Absent, Raw
 from edge.drivers.modbus.rows import NS_PER_S, Answer, Rows
 from edge.drivers.modbus.scale import Found
 from edge.drivers.polled import Polled
+from edge.drivers.settings import BusConfig, DeviceConfig, Point
 from edge.drivers.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from edge.errors import BusError, GarbledAnswer, ImplausibleValue, LineDown, MeterRefused, NoAnswer
 from edge.polling.health import Counts

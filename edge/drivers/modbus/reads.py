@@ -10,10 +10,10 @@ Contract:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge.config.gateway import BusConfig, DeviceConfig
 from edge.drivers.missing import MissingRegisters, Role, Use
 from edge.drivers.modbus.plan import Block, ReadPlan, cost_of_request
 from edge.drivers.modbus.profile import PollClass, Register
+from edge.drivers.settings import BusConfig, DeviceConfig
 from edge.errors import MeterRefused
 from metering.program.backoff import growing_s
 

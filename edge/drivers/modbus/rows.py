@@ -10,13 +10,13 @@ Contract:
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.config.gateway import DeviceConfig, Point
 from edge.drivers.missing import MissingRegisters
 from edge.drivers.modbus.decode import Decoder, compile_decoder
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Register
 from edge.drivers.modbus.scale import NOTHING_FOUND, Found
 from edge.drivers.polled import Polled
+from edge.drivers.settings import DeviceConfig, Point
 from metering.readings import ReadingFlag
 
 #: Answers further apart are not one instant.

@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from edge.config.gateway import ClockSource, RtuOverTcp, Serial, Tcp, load_config
+from edge.config.gateway import ClockSource, load_config
+from edge.drivers.settings import RtuOverTcp, Serial, Tcp
 from edge.drivers.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from metering.errors import ConfigError
 from metering.program.local_http import Address

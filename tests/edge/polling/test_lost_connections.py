@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import pytest
 from tests.edge.test_poller import device
 
-from edge.config.gateway import BusConfig, RtuOverTcp, Tcp
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Function
 from edge.drivers.polled import Polled
+from edge.drivers.settings import BusConfig, RtuOverTcp, Tcp
 from edge.errors import BusError, LineDown, NoAnswer
 from edge.polling.health import BusState, DeviceState, Health
 from edge.polling.poller import Outlets, Poller

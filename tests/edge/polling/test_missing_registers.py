@@ -15,11 +15,11 @@ import pytest
 from tests.edge.test_poller import Bench, device, serial_bus
 
 from edge.catalogue import models as catalogue
-from edge.config.gateway import BusConfig, Serial, Tcp
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Function
 from edge.drivers.polled import Polled
+from edge.drivers.settings import BusConfig, Serial, Tcp
 from edge.errors import MeterRefused
 from edge.polling.health import DeviceState, Health
 from edge.polling.poller import Outlets, Poller

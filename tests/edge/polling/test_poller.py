@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge.catalogue import models as catalogue
-from edge.config.gateway import BusConfig, DeviceConfig, Point, Serial, Tcp
 from edge.drivers.modbus.decode import Wiring
 from edge.drivers.polled import Polled
+from edge.drivers.settings import BusConfig, DeviceConfig, Point, Serial, Tcp
 from edge.errors import GarbledAnswer, LineDown
 from edge.polling.health import BusState, DeviceState, Health
 from edge.polling.poller import Outlets, Poller

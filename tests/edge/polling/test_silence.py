@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from tests.edge.test_poller import Bench, device, serial_bus
 
-from edge.config.gateway import BusConfig, Tcp
+from edge.drivers.settings import BusConfig, Tcp
 from edge.errors import MeterRefused
 from edge.polling.health import BusState
 from edge.polling.silence import LineSilence

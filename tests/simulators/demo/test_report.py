@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from metering.messages.status import EpochAccount
-from simulators.demo.figures import ZoneFigures
-from simulators.demo.report import Outcome, RowAccount, find_problems, report
+from simulators.demo.report import Outcome, ZoneFigures, find_problems, report
+from simulators.gateways.accounts import RowAccount
 
 EPOCH = "0123456789abcdef"
 ACCOUNT = EpochAccount(EPOCH, read=1_234_567, stored=1_234_567, quarantined=0, held=0, dropped=0)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from serial import Serial as Port
 
-from edge.config.gateway import BusConfig, Serial
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Function
+from edge.drivers.settings import BusConfig, Serial
 from edge.errors import BusError, GarbledAnswer, LineDown, NoAnswer
 from tests.edge.drivers.modbus.late_answers import HIGH, LOW, ask_in_turn
 from tests.peers.modbus_meters import Meters, content, serial_line

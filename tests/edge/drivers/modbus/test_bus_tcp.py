@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from edge.config.gateway import BusConfig, RtuOverTcp, Tcp
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Function
+from edge.drivers.settings import BusConfig, RtuOverTcp, Tcp
 from edge.errors import GarbledAnswer, LineDown, MeterRefused, NoAnswer
 from tests.edge.drivers.modbus.late_answers import HIGH, LOW, ask_in_turn
 from tests.peers.modbus_meters import Meters, content, modbus_tcp, rtu_over_tcp

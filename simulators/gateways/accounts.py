@@ -1,0 +1,20 @@
+"""The rows of each sender of a simulated park, as the sender counts them. Pure."""
+
+from dataclasses import dataclass
+
+from metering.messages.status import EpochAccount
+
+
+@dataclass(frozen=True, slots=True)
+class RowAccount:
+    """The rows of one sender.
+
+    Attributes:
+        sender: Gateway, and whether it is the gateway's own account or that of its history.
+        gateway: Whose meters they are.
+        account: As the sender keeps it.
+    """
+
+    sender: str
+    gateway: str
+    account: EpochAccount
