@@ -6,8 +6,8 @@ from pathlib import Path
 
 from settings_page import settings_page
 
+from dashboards.commands.sites import load_sites
 from dashboards.grafana.committed import committed_files
-from dashboards.model.site import load_sites
 from edge.config.gateway_file import GatewayFile
 from ingest.config import IngestConfig
 from metering.park.description import ParkDescription

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from dashboards.model.site import Site, load_sites
+from dashboards.commands.sites import load_sites
+from dashboards.model.site import Site
 from dashboards.model.texts import languages
 
 park_option = click.option(

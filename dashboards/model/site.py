@@ -3,15 +3,14 @@
 Parks are kept apart: each has its own data sources, folder and dashboards, and nothing in them can be
 switched to another park (docs/decisions/0007). All uids are derived from the park's id and never change,
 because links, alerts and permissions hang on them. Grafana takes at most 40 characters of `[a-zA-Z0-9_-]`.
+Pure.
 """
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
-from metering.park.file import load_park, load_parks
 from metering.park.model import Park
 from metering.series import raw_database, rollup_database
 
@@ -78,13 +77,3 @@ def to_site(park: Park) -> Site:
     """Take from a park description what dashboards need."""
     zones = {zone.id: zone.name for zone in park.zones.values()}
     return Site(park=park.id, name=park.name, timezone=park.timezone.key, zones=zones)
-
-
-def load_sites(path: Path) -> tuple[Site, ...]:
-    """Read a park description, or every one in a folder.
-
-    Raises:
-        ConfigError: with every problem found.
-    """
-    parks = load_parks(path) if path.is_dir() else {"": load_park(path)}
-    return tuple(to_site(park) for park in parks.values())

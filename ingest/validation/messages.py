@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ingest.journal.journal import Record
+from ingest.journal.segments import Record
 from ingest.validation.registry import Registry, encode_announcement
 from ingest.validation.rows import MOST_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
 from metering.errors import MalformedMessage

@@ -50,41 +50,6 @@ def test_each_foreign_library_has_one_door(library: str, owners: set[str]) -> No
     assert [user for user in users if not user.startswith(tuple(owners))] == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "drivers/modbus/registers",
-        "drivers/modbus/profile",
-        "drivers/modbus/plan",
-        "drivers/modbus/decode",
-        "uplink/window",
-        "batching/assembler",
-    ],
-)
-def test_pure_modules_of_the_edge_touch_nothing(name: str) -> None:
-    assert imports(ROOT / "edge" / f"{name}.py").isdisjoint(IMPURE)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "clock/rules",
-        "store/line_protocol",
-        "validation/rows",
-        "validation/messages",
-        "receive/accounts",
-        "intervals/counters",
-        "intervals/slots",
-        "intervals/zone_use",
-    ],
-)
-def test_pure_modules_of_ingest_touch_nothing(name: str) -> None:
-    assert imports(ROOT / "ingest" / f"{name}.py").isdisjoint(IMPURE)
-
-
-IMPURE = {"socket", "asyncio", "os", "time", "logging", "threading", "pathlib", "random", "subprocess"}
-
-
 def test_the_gateway_never_loads_what_is_heavy() -> None:
     """A gateway is a small machine: the InfluxDB client alone costs 16 MB."""
     loaded = {
