@@ -76,7 +76,7 @@ class IngestConfig(Model):
             yield ("store", *location), message
 
     def below(self, folder: Path) -> Self:
-        """Give the same with relative paths below the folder."""
+        """Return the same with relative paths below the folder."""
         journal = self.journal.model_copy(update={"path": maybe_below(folder, self.journal.path)})
         return self.model_copy(
             update={

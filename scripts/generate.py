@@ -27,7 +27,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
 
 
 def texts() -> dict[str, str]:
-    """Give what every generated file should hold."""
+    """Return what every generated file should hold."""
     (demo,) = load_sites(_DEMO_PARK)
     return {**{name: text() for name, text in GENERATED.items()}, **committed_files(demo)}
 

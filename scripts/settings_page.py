@@ -22,12 +22,12 @@ _FILES: Mapping[str, type[Model]] = {
 
 
 def settings_page() -> str:
-    """Give the page."""
+    """Return the page."""
     return "\n".join([_HEAD, *(_section(file, model) for file, model in _FILES.items())])
 
 
 def keys_without_description() -> list[str]:
-    """Give the keys that the page cannot explain."""
+    """Return the keys that the page cannot explain."""
     return [
         f"{file}: {key}" for file, model in _FILES.items() for key, _, _, text in _rows(model) if not text
     ]

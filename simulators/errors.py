@@ -39,7 +39,7 @@ class DemoFailed(SimulatorError):
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the error to show of those that ended together: one of ours, where there is one."""
+    """Return the error to show of those that ended together: one of ours, where there is one."""
     found: BaseException = group.subgroup(SimulatorError) or group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]

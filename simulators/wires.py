@@ -90,7 +90,7 @@ class GatewayWires(_Lenient):
                 yield ("meters", number, "model"), str(error)
 
     def below(self, folder: Path) -> Self:
-        """Give the same with relative serial ports counted from a folder, as the gateway counts them."""
+        """Return the same with relative serial ports counted from a folder, as the gateway counts them."""
         buses = {
             name: bus if bus.serial is None else bus.model_copy(update={"serial": str(folder / bus.serial)})
             for name, bus in self.buses.items()
@@ -147,7 +147,7 @@ class SimulatedPark(Model):
         return False
 
     def below(self, folder: Path) -> Self:
-        """Give the same with paths counted from a folder."""
+        """Return the same with paths counted from a folder."""
         return self.model_copy(update={"gateways": tuple(folder / path for path in self.gateways)})
 
 
@@ -161,7 +161,7 @@ class Wires:
     gateways: tuple[GatewayWires, ...]
 
     def gateway(self, name: str) -> GatewayWires:
-        """Give one gateway.
+        """Return one gateway.
 
         Raises:
             KeyError: when there is none of that name.

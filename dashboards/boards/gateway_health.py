@@ -21,7 +21,7 @@ _EVERY_METER = '"meter" =~ /.+/'
 
 
 def board(_site: Site) -> Board:
-    """Give the health dashboard of a park."""
+    """Return the health dashboard of a park."""
     return Board(
         key=KEY,
         since="now-6h",

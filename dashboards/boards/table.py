@@ -6,5 +6,5 @@ from dashboards.model.site import Site
 
 
 def boards(site: Site) -> tuple[Board, ...]:
-    """Give every dashboard of a park."""
+    """Return every dashboard of a park."""
     return (zone_overview.board(site), gateway_health.board(site))

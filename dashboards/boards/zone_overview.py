@@ -24,7 +24,7 @@ _TOP_SLOTS = 10
 
 
 def board(site: Site) -> Board:
-    """Give the zone overview of a park."""
+    """Return the zone overview of a park."""
     return Board(
         key=KEY,
         since="now-7d",

@@ -9,7 +9,7 @@ from dashboards.model.texts import languages, load_texts
 
 
 def committed_files(demo: Site) -> dict[str, str]:
-    """Give the text of every committed dashboard by its path in the project."""
+    """Return the text of every committed dashboard by its path in the project."""
     return {
         f"dashboards/generated/{language}/{name}": text
         for language in languages()

@@ -53,16 +53,16 @@ class InfluxQuery(Dataquery, Builder[Dataquery]):
         self._fields = {"refId": ref, "query": text, "rawQuery": True, **fields}
 
     def build(self) -> Dataquery:
-        """Give itself: there is nothing to check."""
+        """Return itself: there is nothing to check."""
         return self
 
     def to_json(self) -> Mapping[str, object]:
-        """Give what stands in a panel's `targets` or an annotation's `target`."""
+        """Return what stands in a panel's `targets` or an annotation's `target`."""
         return self._fields
 
 
 def to_json(board: Board, site: Site, texts: Texts) -> str:
-    """Give a dashboard's JSON text.
+    """Return a dashboard's JSON text.
 
     Raises:
         UnknownName: when the catalogue lacks a text.

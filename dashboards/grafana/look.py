@@ -51,7 +51,7 @@ STEPS: Mapping[Scale, tuple[tuple[float, str], ...]] = MappingProxyType(
 
 
 def mappings(scale: Scale, texts: Texts) -> list[ValueMapping]:
-    """Give the words for values, none where the number itself is shown."""
+    """Return the words for values, none where the number itself is shown."""
     colours = STATE_COLOURS.get(scale)
     if colours is None:
         return []
@@ -72,13 +72,13 @@ def _between(scale: Scale, words: Mapping[str, str], *, index: int) -> list[Valu
 
 
 def names(by_id: Mapping[str, str]) -> list[ValueMapping]:
-    """Give the display names of ids."""
+    """Return the display names of ids."""
     results = {one: ValueMappingResult(text=name, index=i) for i, (one, name) in enumerate(by_id.items())}
     return [ValueMap(options=results)] if results else []
 
 
 def thresholds(scale: Scale) -> ThresholdsConfig:
-    """Give the colours of a scale."""
+    """Return the colours of a scale."""
     steps = STEPS.get(scale, STEPS[Scale.PLAIN])
     return (
         ThresholdsConfig()

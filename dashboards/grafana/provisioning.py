@@ -46,17 +46,17 @@ class Access:
 
 
 def file_secret(path: str) -> str:
-    """Give Grafana's expression for the content of a file, as Grafana sees its path."""
+    """Return Grafana's expression for the content of a file, as Grafana sees its path."""
     return f"$__file{{{path}}}"
 
 
 def env_secret(name: str) -> str:
-    """Give Grafana's expression for a variable of its environment."""
+    """Return Grafana's expression for a variable of its environment."""
     return f"$__env{{{name}}}"
 
 
 def data_source(site: Site, source: Source, access: Access) -> dict[str, Any]:
-    """Give a data source as the provisioning file and the HTTP API take it."""
+    """Return a data source as the provisioning file and the HTTP API take it."""
     return {
         "name": site.source_name(source),
         "uid": site.source_uid(source),
@@ -90,7 +90,7 @@ def _login(access: Access) -> dict[str, Any]:
 
 
 def data_sources_file(sites: Sequence[Site], access: Access, *, organisation: int) -> str:
-    """Give `provisioning/datasources/zonewise.yaml`."""
+    """Return `provisioning/datasources/zonewise.yaml`."""
     listed = [
         {"orgId": organisation, "editable": False, **data_source(site, source, access)}
         for site in sites
@@ -100,7 +100,7 @@ def data_sources_file(sites: Sequence[Site], access: Access, *, organisation: in
 
 
 def providers_file(sites: Sequence[Site], folder: str, *, organisation: int) -> str:
-    """Give `provisioning/dashboards/zonewise.yaml`.
+    """Return `provisioning/dashboards/zonewise.yaml`.
 
     Args:
         sites: Parks; each gets a folder of its own.

@@ -100,7 +100,7 @@ def _is_same(found: Mapping[str, Any], wanted: Mapping[str, Any], folder_uid: st
 
 
 def _maybe(ask: Any) -> Any:  # noqa: ANN401 - grafana-client has no types
-    """Give what is asked for; `None` where Grafana does not have it."""
+    """Return what is asked for; `None` where Grafana does not have it."""
     try:
         return ask()
     except GrafanaClientError as error:

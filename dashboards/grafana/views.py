@@ -44,7 +44,7 @@ _BREAK_MS = 30 * 60 * 1000
 
 
 def view(panel: Panel, texts: Texts, zones: Mapping[str, str]) -> AnyPanel:
-    """Give the SDK's builder of a panel, without its place and queries.
+    """Return the SDK's builder of a panel, without its place and queries.
 
     Args:
         panel: What to show.

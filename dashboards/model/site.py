@@ -64,7 +64,7 @@ class Site:
 
 
 def uid(park: str, what: str) -> str:
-    """Give `zonewise-<park>-<what>`; a park id too long for it is cut, with a hash to stay unique."""
+    """Return `zonewise-<park>-<what>`; a park id too long for it is cut, with a hash to stay unique."""
     whole = f"zonewise-{park}-{what}"
     if len(whole) <= UID_LENGTH:
         return whole

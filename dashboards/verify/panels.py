@@ -113,7 +113,7 @@ def _is_too_early(panel: Panel, now: datetime, site: Site) -> bool:
 
 
 def table(checks: Sequence[Check]) -> str:
-    """Give a table of checks that fits 80 columns, and below it what the store said, once each."""
+    """Return a table of checks that fits 80 columns, and below it what the store said, once each."""
     lines = [f"{'dashboard':<10}{'panel or variable':<26}{'series':>8}{'values':>10}  result"]
     lines += [
         f"{check.board:<10}{check.name:<26}{check.series:>8}{check.values:>10}  {_result(check)}"

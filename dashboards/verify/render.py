@@ -41,7 +41,7 @@ def parse_span(text: str) -> timedelta:
 
 
 def panel_range(panel: Panel, board_since: str, now: datetime, timezone: str) -> Range:
-    """Give the range that a panel shows when the dashboard is opened at `now`."""
+    """Return the range that a panel shows when the dashboard is opened at `now`."""
     if panel.since != "now/d":
         return Range(now - parse_span(panel.since or board_since), now)
     midnight = now.astimezone(ZoneInfo(timezone)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -53,7 +53,7 @@ def panel_range(panel: Panel, board_since: str, now: datetime, timezone: str) ->
 
 
 def step(shown: Range, shortest: str) -> str:
-    """Give `$__interval`: about a thousand points, never finer than the panel's own interval."""
+    """Return `$__interval`: about a thousand points, never finer than the panel's own interval."""
     wanted = (shown.stop - shown.start).total_seconds() / _POINTS
     floor = parse_span(shortest or "1s").total_seconds()
     rounded = next((step_s for step_s in _STEPS_S if step_s >= wanted), _STEPS_S[-1])
@@ -61,7 +61,7 @@ def step(shown: Range, shortest: str) -> str:
 
 
 def render(text: str, shown: Range, *, interval: str, variables: Mapping[str, Sequence[str]]) -> str:
-    """Give InfluxQL with macros and variables replaced.
+    """Return InfluxQL with macros and variables replaced.
 
     Raises:
         ValueError: when the text uses a variable that is not given.

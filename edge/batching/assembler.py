@@ -95,12 +95,12 @@ class Assembler:
         return tuple(closed)
 
     def maybe_close(self, *, now_s: float) -> Message | None:
-        """Give the open message if its time has come."""
+        """Return the open message if its time has come."""
         closes_at_s = self.maybe_closes_at_s
         return self._close() if closes_at_s is not None and now_s >= closes_at_s else None
 
     def flush(self) -> Message | None:
-        """Give the open message whatever its age; `None` = nothing is open."""
+        """Return the open message whatever its age; `None` = nothing is open."""
         return self._close() if self._rows else None
 
     def _cost(self, columns: _Columns, row_bytes: int) -> int:

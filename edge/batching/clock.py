@@ -28,7 +28,7 @@ from metering.program.kernel_clock import KernelClock
 from metering.readings import EARLIEST_MS, Reading, ReadingFlag, Row
 
 _STEP_NS = 5_000_000
-_LONGEST_ROUND_TRIP_S = 2.0
+_MAX_ROUND_TRIP_S = 2.0
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
 _TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")
@@ -82,7 +82,7 @@ class SystemClock:
         return Observation(time.monotonic_ns(), time.time_ns(), self._is_synchronised())
 
     def boot_id(self) -> str:
-        """Give what tells this boot from another; monotonic instants mean nothing across boots."""
+        """Return what tells this boot from another; monotonic instants mean nothing across boots."""
         try:
             return _BOOT_ID.read_text(encoding="ascii").strip()
         except OSError:
@@ -132,7 +132,7 @@ class Clock:
         if abs(offset_ns - self._offset_ns) > _STEP_NS:
             self._follow(offset_ns, seen.monotonic_ns)
 
-    def hear_ingest(self, *, time_ms: int, round_trip_s: float, heard_monotonic_ns: int) -> None:
+    def learn_from_ack(self, *, time_ms: int, round_trip_s: float, heard_monotonic_ns: int) -> None:
         """Learn from an acknowledgement, where nothing better is known.
 
         Args:
@@ -140,7 +140,7 @@ class Clock:
             round_trip_s: From the only sending of the message to the acknowledgement.
             heard_monotonic_ns: When the acknowledgement came.
         """
-        if self._source in (TimeSource.TRUSTED, TimeSource.SYSTEM) or round_trip_s > _LONGEST_ROUND_TRIP_S:
+        if self._source in (TimeSource.TRUSTED, TimeSource.SYSTEM) or round_trip_s > _MAX_ROUND_TRIP_S:
             return
         # Ingest's time is of some instant within the round trip: its middle is at most half of it off.
         then_ns = heard_monotonic_ns - round(round_trip_s / 2 * _NS_PER_S)
@@ -148,7 +148,7 @@ class Clock:
         self._source = TimeSource.INGEST
 
     def wall_ms(self, monotonic_ns: int) -> int:
-        """Give UTC ms of an instant, as far as it is known."""
+        """Return UTC ms of an instant, as far as it is known."""
         return (monotonic_ns + self._offset_ns) // _NS_PER_MS
 
     def _follow(self, offset_ns: int, now_monotonic_ns: int) -> None:
@@ -182,11 +182,11 @@ class Stamper:
             self._given_up += 1
 
     def release(self, *, now_monotonic_ns: int) -> tuple[Reading, ...]:
-        """Give the readings whose time is known or has been waited for long enough."""
+        """Return the readings whose time is known or has been waited for long enough."""
         return self._release_until(now_monotonic_ns - self._max_wait_ns)
 
     def flush(self) -> tuple[Reading, ...]:
-        """Give all readings now; those that cannot be stamped at all are given up."""
+        """Return all readings now; those that cannot be stamped at all are given up."""
         newest_ns = self._waiting[-1].taken_monotonic_ns if self._waiting else 0
         flushed = self._release_until(newest_ns)
         self._given_up += len(self._waiting)
@@ -194,7 +194,7 @@ class Stamper:
         return flushed
 
     def collect_given_up(self) -> int:
-        """Give the rows given up since the last call."""
+        """Return the rows given up since the last call."""
         given_up, self._given_up = self._given_up, 0
         return given_up
 

@@ -32,7 +32,7 @@ _NS_PER_S = 1_000_000_000
 Accepted = Callable[[Message], None]
 
 
-def nobody_asks(_message: Message) -> None:
+def ignore_accepted(_message: Message) -> None:
     """Do nothing with what was accepted."""
 
 
@@ -67,7 +67,7 @@ class Intake:
         outbox: Outbox,
         monotonic_ns: Callable[[], int],
         on_appended: Callable[[], None],
-        on_accepted: Accepted = nobody_asks,
+        on_accepted: Accepted = ignore_accepted,
     ) -> None:
         self._stamper = stamper
         self._assembler = assembler

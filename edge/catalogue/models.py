@@ -66,17 +66,17 @@ _PROSE = {
 
 
 def model_ids() -> tuple[str, ...]:
-    """Give the ids of all models, in alphabetical order."""
+    """Return the ids of all models, in alphabetical order."""
     return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
 def profiles() -> Iterator[Profile]:
-    """Give every model of the catalogue."""
+    """Return every model of the catalogue."""
     return (load(model) for model in model_ids())
 
 
 def find(name: str) -> str:
-    """Give the id of a model by its id or one of its names, in any case and with any separators.
+    """Return the id of a model by its id or one of its names, in any case and with any separators.
 
     Raises:
         UnknownModel: with the nearest ids or names.
@@ -92,7 +92,7 @@ def find(name: str) -> str:
 
 
 def load(name: str) -> Profile:
-    """Give a model by its id or one of its names.
+    """Return a model by its id or one of its names.
 
     Raises:
         UnknownModel: with the nearest ids or names.
@@ -102,7 +102,7 @@ def load(name: str) -> Profile:
 
 
 def problems_with(name: str, patches: Mapping[str, RegisterPatch]) -> tuple[tuple[str, str], ...]:
-    """Give what is wrong with a gateway's overrides: the quantity and the message.
+    """Return what is wrong with a gateway's overrides: the quantity and the message.
 
     Raises:
         UnknownModel: with the nearest ids or names.
@@ -112,7 +112,7 @@ def problems_with(name: str, patches: Mapping[str, RegisterPatch]) -> tuple[tupl
 
 
 def load_with(name: str, patches: Mapping[str, RegisterPatch]) -> Profile:
-    """Give a model with some quantities overridden, added or left out.
+    """Return a model with some quantities overridden, added or left out.
 
     Raises:
         UnknownModel: with the nearest ids or names.
@@ -193,7 +193,7 @@ def _build(model: str, table: ModelTable) -> Profile:
 
 
 def _hash(table: ModelTable) -> str:
-    """Give 12 hex digits that change with what is read and how it is understood."""
+    """Return 12 hex digits that change with what is read and how it is understood."""
     content = table.model_dump(mode="json", exclude=_PROSE, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -224,7 +224,7 @@ class ModelTable(Model):
             yield ("serial_number",), self.serial_number
 
     def register_of(self, register: RegisterTable) -> Register:
-        """Give where a quantity lies, with the table's defaults.
+        """Return where a quantity lies, with the table's defaults.
 
         Raises:
             ValueError: when address or type are missing, or the parts do not fit together.
@@ -240,7 +240,7 @@ class ModelTable(Model):
         return Register(self.function_of(register.function), register.address, layout)
 
     def place_of(self, place: PlaceTable) -> Register:
-        """Give where a register beside the quantities lies, with the table's defaults.
+        """Return where a register beside the quantities lies, with the table's defaults.
 
         Raises:
             ValueError: when the parts do not fit together.
@@ -256,7 +256,7 @@ class ModelTable(Model):
         return Register(self.function_of(place.function), place.address, layout)
 
     def function_of(self, name: FunctionName | None) -> Function:
-        """Give the Modbus function by its name, or the table's default."""
+        """Return the Modbus function by its name, or the table's default."""
         return _FUNCTIONS[name or self.defaults.function]
 
 

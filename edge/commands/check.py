@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edge.commands.options import config_option
-from edge.commissioning.forecast import MOST_BUSY, BusForecast, Forecast, forecast
+from edge.commissioning.forecast import MAX_BUSY, BusForecast, Forecast, forecast
 from edge.config.gateway import GatewayConfig, load_config
 
 
@@ -73,6 +73,6 @@ def _warnings(predicted: Forecast, uplink_mb: float | None) -> list[str]:
 
 def _too_slow(bus: BusForecast) -> str:
     return (
-        f"bus {bus.bus!r} would be busy {bus.busy:.0%} of the time, at most {MOST_BUSY:.0%} fits;"
+        f"bus {bus.bus!r} would be busy {bus.busy:.0%} of the time, at most {MAX_BUSY:.0%} fits;"
         " use a longer poll_s, a higher baud rate or a second line"
     )

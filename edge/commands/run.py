@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge.batching.intake import accepted_log, nobody_asks
+from edge.batching.intake import accepted_log, ignore_accepted
 from edge.commands.options import config_option
 from edge.config.gateway import GatewayConfig, load_config
 from edge.polling.buses import Polling
@@ -62,7 +62,7 @@ def command(*, config_path: Path, maybe_log: Path | None) -> None:
 async def _serve(config: GatewayConfig, maybe_log: Path | None) -> None:
     health = Health(config.buses, config.devices)
     with contextlib.ExitStack() as stack:
-        accepted = nobody_asks if maybe_log is None else stack.enter_context(accepted_log(maybe_log))
+        accepted = ignore_accepted if maybe_log is None else stack.enter_context(accepted_log(maybe_log))
         stop = stop_on_signals()
         async with agent(config, partial(Polling, config, health), accepted=accepted) as service:
             pages = routes(service.snapshot, health.snapshot)

@@ -1,6 +1,6 @@
 """What a configuration will cost, before anything is connected: bus time and uplink volume. Pure.
 
-A bus fits while its polls take at most `MOST_BUSY` of the time: the rest belongs to the probes of mute meters
+A bus fits while its polls take at most `MAX_BUSY` of the time: the rest belongs to the probes of mute meters
 (together at most 5 % of the line). The uplink is predicted by packing the rows of ten minutes, and of one
 round of the meters that are read seldom, with the same assembler and seal that the gateway uses, with values
 as long as real ones, plus what MQTT, TCP and IP add to each message. Resends, TLS handshakes, births and
@@ -22,7 +22,7 @@ from metering.messages.data import to_properties
 from metering.readings import EARLIEST_MS, Reading, Row, Value
 
 #: Share of a bus that polls may take.
-MOST_BUSY = 0.95
+MAX_BUSY = 0.95
 _MONTH_S = 30 * 86400
 _HORIZON_S = 600.0
 # Devices read less often than this get a horizon of their own: one poll.
@@ -61,7 +61,7 @@ class BusForecast:
     @property
     def fits(self) -> bool:
         """Whether all polls can be made at their rate, and one cycle within the shortest period."""
-        return self.busy <= MOST_BUSY
+        return self.busy <= MAX_BUSY
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _plan(bus: BusConfig, profile: Profile, specs: tuple[RegisterSpec, ...]) -> 
 
 
 def poll_time_s(bus: BusConfig, device: DeviceConfig) -> float:
-    """Give how long one poll of a device keeps the bus busy, its pauses included."""
+    """Return how long one poll of a device keeps the bus busy, its pauses included."""
     blocks = _plan(bus, device.profile, _specs(device)).blocks
     delay_s = device.profile.answer_delay_s
     return sum(block_time_s(block, bus.line, answer_delay_s=delay_s) + bus.pause_s for block in blocks)

@@ -78,7 +78,7 @@ class GatewayConfig:
         return tuple(point.meter for device in self.devices for point in device.points)
 
     def bus(self, name: str) -> BusConfig:
-        """Give a bus by its name.
+        """Return a bus by its name.
 
         Raises:
             KeyError: when there is none.
@@ -86,11 +86,11 @@ class GatewayConfig:
         return {bus.name: bus for bus in self.buses}[name]
 
     def devices_on(self, bus: str) -> tuple[DeviceConfig, ...]:
-        """Give the devices of a bus, in the file's order."""
+        """Return the devices of a bus, in the file's order."""
         return tuple(device for device in self.devices if device.bus == bus)
 
     def maybe_device_of(self, meter: str) -> DeviceConfig | None:
-        """Give the device that measures a point."""
+        """Return the device that measures a point."""
         found = (d for d in self.devices if any(point.meter == meter for point in d.points))
         return next(found, None)
 

@@ -167,7 +167,7 @@ class MeterFile(Model):
         return " and ".join(ids) or (self.model if self.knows("model") else "another meter")
 
     def load_profile(self) -> Profile:
-        """Give the model with this meter's overrides.
+        """Return the model with this meter's overrides.
 
         Raises:
             UnknownModel: with the nearest ids or names.

@@ -172,4 +172,4 @@ def _pause_s(failures: int, error: BusError, role: Role) -> float:
         first_s, max_s = _FIRST_REFUSED_S, _MAX_COUNTER_S if is_counter else _MAX_REFUSED_S
     else:
         first_s, max_s = _FIRST_MUTE_S, _MAX_MUTE_COUNTER_S if is_counter else _MAX_MUTE_S
-    return growing_s(failures, first_s=first_s, most_s=max_s, jitter=0.0)
+    return growing_s(failures, first_s=first_s, max_s=max_s, jitter=0.0)

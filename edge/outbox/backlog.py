@@ -36,7 +36,7 @@ class Backlog:
             self._next.extend(entry for _key, entry in maybe_found if entry.id not in known)
 
     def maybe_first(self) -> Entry | None:
-        """Give the next message."""
+        """Return the next message."""
         return self._next[0] if self._next else None
 
     def hand_out(self, message: MessageId) -> bool:

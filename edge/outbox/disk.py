@@ -150,7 +150,7 @@ class OutboxDisk:
             outbox_sql.give_back(self._connection, is_empty=not self._bytes)
 
     def fetch(self, *, after_key: int, before: MessageId, limit: int) -> tuple[tuple[int, Entry], ...]:
-        """Give the oldest messages after a key (0 = from the start) and before a message, with their keys.
+        """Return the oldest messages after a key (0 = from the start) and before a message, with their keys.
 
         Raises:
             OutboxUnavailable: when the disk refuses.
@@ -161,7 +161,7 @@ class OutboxDisk:
         return tuple((key, Entry(self._id(key), rows, body)) for key, rows, body in found)
 
     def maybe_body(self, message: MessageId) -> bytes | None:
-        """Give one message's bytes; `None` when it is not here.
+        """Return one message's bytes; `None` when it is not here.
 
         Raises:
             OutboxUnavailable: when the disk refuses.

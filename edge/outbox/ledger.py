@@ -30,7 +30,7 @@ class EpochRecord:
 
 
 def restore(record: EpochRecord, *, held: int) -> EpochAccount:
-    """Give the account of an earlier epoch from the disk.
+    """Return the account of an earlier epoch from the disk.
 
     Args:
         record: As last written.
@@ -68,7 +68,7 @@ class Ledger:
         self._accounts[account.epoch] = account
 
     def account(self, epoch: str) -> EpochAccount:
-        """Give one account; KeyError for an epoch that is not in the books."""
+        """Return one account; KeyError for an epoch that is not in the books."""
         return self._accounts[epoch]
 
     @property

@@ -73,11 +73,11 @@ class OutboxMemory:
         self._rows += entry.rows
 
     def maybe_get(self, seq: int) -> Held | None:
-        """Give a message if it is here."""
+        """Return a message if it is here."""
         return self._held.get(seq)
 
     def maybe_unsent(self) -> Entry | None:
-        """Give the oldest message here that was not handed out."""
+        """Return the oldest message here that was not handed out."""
         while self._unsent and self._unsent[0] not in self._held:
             self._unsent.popleft()
         return self._held[self._unsent[0]].entry if self._unsent else None
@@ -102,7 +102,7 @@ class OutboxMemory:
         return held
 
     def oldest_while(self, is_due: Callable[[Held], bool]) -> tuple[Held, ...]:
-        """Give messages from the oldest on, up to the first that is not due."""
+        """Return messages from the oldest on, up to the first that is not due."""
         due: list[Held] = []
         for held in self._held.values():
             if not is_due(held):
@@ -111,7 +111,7 @@ class OutboxMemory:
         return tuple(due)
 
     def only_here(self) -> tuple[Entry, ...]:
-        """Give the messages that the disk does not have, oldest first."""
+        """Return the messages that the disk does not have, oldest first."""
         return tuple(held.entry for held in self._held.values() if not held.on_disk)
 
     def lose_disk(self) -> None:

@@ -98,11 +98,11 @@ class Outbox:
         self._ledger.drop(self._epoch, rows)
 
     def maybe_live(self) -> Entry | None:
-        """Give the oldest message in memory that was not handed out yet; it stays until `hand_out`."""
+        """Return the oldest message in memory that was not handed out yet; it stays until `hand_out`."""
         return self._memory.maybe_unsent()
 
     async def maybe_backlog(self) -> Entry | None:
-        """Give the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
+        """Return the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
         held = sum(account.held for account in self._ledger.accounts)
         is_read_on = self._backlog.maybe_first() is None and not self._leftovers.are_too_many
         if is_read_on and held > self._memory.rows:
@@ -118,7 +118,7 @@ class Outbox:
             self._memory.hand_out(entry.id.seq)
 
     async def maybe_entry(self, message: MessageId) -> Entry | None:
-        """Give a message handed out, to send it again; `None` when it is not held or not readable now."""
+        """Return a message handed out, to send it again; `None` when it is not held or not readable now."""
         maybe_rows = self._handed.get(message)
         if maybe_rows is None:
             return None

@@ -52,17 +52,17 @@ class HeldEpoch:
 
 
 def key(ordinal: int, seq: int) -> int:
-    """Give the key of a message."""
+    """Return the key of a message."""
     return (ordinal << _SEQ_BITS) + seq
 
 
 def split(message_key: int) -> tuple[int, int]:
-    """Give ordinal and seq of a key."""
+    """Return ordinal and seq of a key."""
     return message_key >> _SEQ_BITS, message_key & ((1 << _SEQ_BITS) - 1)
 
 
 def code(error: sqlite3.Error) -> int | None:
-    """Give SQLite's primary result code, `None` for errors raised by Python's wrapper itself."""
+    """Return SQLite's primary result code, `None` for errors raised by Python's wrapper itself."""
     extended: int | None = getattr(error, "sqlite_errorcode", None)
     return None if extended is None else extended & 0xFF
 
@@ -100,7 +100,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def held_epochs(connection: sqlite3.Connection) -> list[HeldEpoch]:
-    """Give all epochs, oldest first."""
+    """Return all epochs, oldest first."""
     query = "SELECT key >> ?, sum(rows) FROM message GROUP BY 1"
     rows = dict(connection.execute(query, (_SEQ_BITS,)).fetchall())
     query = (
@@ -151,7 +151,7 @@ def forget(connection: sqlite3.Connection, epoch: str) -> None:
 
 
 def total_bytes(connection: sqlite3.Connection) -> int:
-    """Give the size of all messages as it counts towards the limit."""
+    """Return the size of all messages as it counts towards the limit."""
     query = "SELECT count(*), coalesce(sum(length(body)), 0) FROM message"
     count, total = connection.execute(query).fetchone()
     return int(total) + int(count) * ENTRY_OVERHEAD_BYTES
@@ -179,19 +179,19 @@ def delete(connection: sqlite3.Connection, keys: Sequence[int]) -> int:
 def fetch(
     connection: sqlite3.Connection, after_key: int, before_key: int, limit: int
 ) -> list[tuple[int, int, bytes]]:
-    """Give the oldest messages (key, rows, body) strictly between two keys."""
+    """Return the oldest messages (key, rows, body) strictly between two keys."""
     query = "SELECT key, rows, body FROM message WHERE key > ? AND key < ? ORDER BY key LIMIT ?"
     return connection.execute(query, (after_key, before_key, limit)).fetchall()
 
 
 def maybe_body(connection: sqlite3.Connection, message_key: int) -> bytes | None:
-    """Give a message's body."""
+    """Return a message's body."""
     found = connection.execute("SELECT body FROM message WHERE key = ?", (message_key,)).fetchone()
     return None if found is None else bytes(found[0])
 
 
 def oldest(connection: sqlite3.Connection) -> list[Victim]:
-    """Give the oldest messages, some at a time."""
+    """Return the oldest messages, some at a time."""
     query = "SELECT key, rows, spilled_at_ms, length(body) FROM message ORDER BY key LIMIT ?"
     return [
         Victim(message_key, rows, at_ms, length + ENTRY_OVERHEAD_BYTES)

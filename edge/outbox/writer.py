@@ -17,7 +17,7 @@ from edge.outbox.disk import Opened, OutboxDisk
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
+_MAX_PAUSE_S = 60.0
 
 _Result = TypeVar("_Result")
 
@@ -122,7 +122,7 @@ class OutboxWriter:
         self._retry_at_s = self._monotonic_s() + self._pause_s
         self._problem = f"{self._disk.path}: {error}"
         _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", self._pause_s, self._problem)
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        self._pause_s = min(2 * self._pause_s, _MAX_PAUSE_S)
 
     async def _on_thread(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, on_disk, self._disk)

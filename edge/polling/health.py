@@ -67,7 +67,7 @@ class Counts:
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     def by_name(self) -> Mapping[str, int]:
-        """Give each total under its name."""
+        """Return each total under its name."""
         return asdict(self)
 
 
@@ -128,12 +128,12 @@ class DeviceHealth:
         return " + ".join(self.meters)
 
     def maybe_age_s(self, now_s: float) -> float | None:
-        """Give the seconds since it last gave rows."""
+        """Return the seconds since it last gave rows."""
         return None if self.maybe_good_at_s is None else now_s - self.maybe_good_at_s
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class HealthSnapshot:
     """Everything at one instant, in the configuration's order."""
 
     at_s: float
@@ -168,9 +168,9 @@ class Health:
             for one in devices
         }
 
-    def snapshot(self) -> Snapshot:
-        """Give all entries as they are now."""
-        return Snapshot(self._now_s(), tuple(self._buses.values()), tuple(self._devices.values()))
+    def snapshot(self) -> HealthSnapshot:
+        """Return all entries as they are now."""
+        return HealthSnapshot(self._now_s(), tuple(self._buses.values()), tuple(self._devices.values()))
 
     def counters(self) -> Mapping[str, int]:
         """Return the totals that this module knows of `metering.messages.status.COUNTERS`."""
@@ -229,5 +229,5 @@ class Health:
             self._devices[bus, unit] = replace(before, counts=before.counts.plus(counts))
 
 
-def _meters_in(now: Snapshot, state: DeviceState) -> int:
+def _meters_in(now: HealthSnapshot, state: DeviceState) -> int:
     return sum(len(device.meters) for device in now.devices if device.state is state)

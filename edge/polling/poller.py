@@ -11,7 +11,7 @@ Contract:
   gives no rows (refusals, wrong model, unusable set-up) is asked again after seconds, then with growing
   pauses.
 - A change of state is logged once, not at every poll.
-- Clock, dice and line are arguments.
+- Clock, jitter and line are arguments.
 """
 
 import asyncio
@@ -127,7 +127,7 @@ class Poller:
         open_line: OpenLine,
         outlets: Outlets,
         clock: PollerClock | None = None,
-        dice: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._bus = bus
         self._clock = clock or SystemPollerClock()
@@ -135,7 +135,7 @@ class Poller:
         self._missing_logs = [MissingLog(self._where(device)) for device in self._devices]
         self._open_line = open_line
         self._out = outlets
-        self._dice = dice
+        self._jitter = jitter
         self._silence = LineSilence(len(devices))
         self._rechecks = [0] * len(devices)
         self._connects_in_vain = 0
@@ -170,7 +170,7 @@ class Poller:
         while True:
             # Some devices accept a connection and close it at once: only an answer ends the growing pauses.
             if self._connects_in_vain:
-                await self._clock.sleep(reconnect_pause_s(self._connects_in_vain, jitter=self._dice()))
+                await self._clock.sleep(reconnect_pause_s(self._connects_in_vain, jitter=self._jitter()))
             self._connects_in_vain += 1
             try:
                 await line.connect()
@@ -357,7 +357,7 @@ class Poller:
         )
         now_s, poll_s = self._now_s(), device.config.poll_s
         pause_s = self._silence.failed(
-            number, asked_s=started_s, now_s=now_s, poll_s=poll_s, jitter=self._dice()
+            number, asked_s=started_s, now_s=now_s, poll_s=poll_s, jitter=self._jitter()
         )
         schedule.retry(number, now_s=now_s, at_s=now_s + pause_s)
         device.forget()
@@ -371,7 +371,7 @@ class Poller:
         self._silence.answered(number)
         self._rechecks[number] += 1
         now_s = self._now_s()
-        pause_s = recheck_pause_s(self._rechecks[number], jitter=self._dice())
+        pause_s = recheck_pause_s(self._rechecks[number], jitter=self._jitter())
         schedule.retry(number, now_s=now_s, at_s=now_s + pause_s)
         self._set_state(device, state, detail)
 

@@ -18,7 +18,7 @@ _SLEW = 0.1
 
 
 def aligned_after(now_s: float, *, wall_s: float, period_s: float) -> float:
-    """Give the first monotonic instant after now that is a multiple of the period on the wall clock."""
+    """Return the first monotonic instant after now that is a multiple of the period on the wall clock."""
     return now_s + period_s - wall_s % period_s
 
 
@@ -62,7 +62,7 @@ class Schedule:
         self._plans = [_Plan(period_s, now_s, is_regular=False) for period_s in periods_s]
 
     def next(self, *, now_s: float) -> Turn:
-        """Give the next turn; of several that are ready now, the one served longest ago."""
+        """Return the next turn; of several that are ready now, the one served longest ago."""
         plans = self._plans
 
         def urgency(device: int) -> tuple[float, float]:
@@ -82,8 +82,8 @@ class Schedule:
         # How far the next instant lies behind (+) or before (-) a whole multiple on the wall clock.
         off_s = (wall_s + due_s - now_s) % plan.period_s
         off_s -= plan.period_s if off_s > plan.period_s / 2 else 0
-        most_s = _SLEW * plan.period_s
-        due_s -= max(-most_s, min(most_s, off_s))
+        max_s = _SLEW * plan.period_s
+        due_s -= max(-max_s, min(max_s, off_s))
         skipped = 0
         while due_s <= now_s:
             due_s += plan.period_s

@@ -20,13 +20,13 @@ from typing import Protocol
 
 from edge.batching.assembler import Assembler
 from edge.batching.clock import Clock, Stamper, Step, SystemClock
-from edge.batching.intake import Accepted, Intake, nobody_asks
+from edge.batching.intake import Accepted, Intake, ignore_accepted
 from edge.config.gateway import ClockSource, GatewayConfig
 from edge.drivers.polled import Polled
 from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
 from edge.service.systemd import notify
 from edge.uplink.delivery import Delivery
-from edge.uplink.session import Identity, Uplink, Voice
+from edge.uplink.session import GatewayIdentity, Uplink, Voice
 from edge.uplink.window import DeliveryWindow
 from metering.messages.birth import Birth, MeterFacts
 from metering.messages.status import COUNTERS, EpochAccount, Status
@@ -59,10 +59,10 @@ OpenMeters = Callable[[Callable[[Polled], None], Callable[[Mapping[str, MeterFac
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class GatewaySnapshot:
     """How the service is at one instant, for the local pages; every field is a copy."""
 
-    identity: Identity
+    identity: GatewayIdentity
     connected: bool
     clock: str
     waiting_rows: int
@@ -83,7 +83,7 @@ class Agent:
     def __init__(
         self,
         config: GatewayConfig,
-        identity: Identity,
+        identity: GatewayIdentity,
         *,
         outbox: Outbox,
         clock: Clock,
@@ -106,7 +106,7 @@ class Agent:
             outbox=outbox,
             window=self._window,
             monotonic_s=time.monotonic,
-            on_ack=lambda ack: self._clock.hear_ingest(
+            on_ack=lambda ack: self._clock.learn_from_ack(
                 time_ms=ack.time_ms,
                 round_trip_s=self._window.round_trip_s,
                 heard_monotonic_ns=time.monotonic_ns(),
@@ -133,10 +133,10 @@ class Agent:
         self._learned_ns: dict[str, int] = {}
         self._meters = open_meters(self._intake.take, self._learn)
 
-    def snapshot(self) -> Snapshot:
-        """Give the state; safe from any thread."""
+    def snapshot(self) -> GatewaySnapshot:
+        """Return the state; safe from any thread."""
         state = self._outbox.state
-        return Snapshot(
+        return GatewaySnapshot(
             identity=self._identity,
             connected=self._uplink.is_connected,
             clock=self._clock.source.value,
@@ -254,12 +254,12 @@ async def agent(
     config: GatewayConfig,
     open_meters: OpenMeters,
     *,
-    accepted: Accepted = nobody_asks,
+    accepted: Accepted = ignore_accepted,
     system: SystemClock | None = None,
 ) -> AsyncIterator[Agent]:
-    """Give a gateway with its outbox open."""
+    """Return a gateway with its outbox open."""
     system = system or SystemClock()
-    identity = Identity(
+    identity = GatewayIdentity(
         park=config.park,
         gateway=config.gateway,
         epoch=secrets.token_hex(_EPOCH_BYTES),
@@ -280,7 +280,7 @@ async def agent(
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Give an event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
     return stop

@@ -23,8 +23,8 @@ _NOW: Mapping[str, str] = {
 }
 
 
-def page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
-    """Give the page in Prometheus' text form."""
+def page(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> Page:
+    """Return the page in Prometheus' text form."""
     registry = CollectorRegistry()
     registry.register(_Drawn([*_service_metrics(service), *_bus_metrics(polling), *_device_metrics(polling)]))
     return Page(generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4)
@@ -40,7 +40,7 @@ class _Drawn:
         return self._metrics
 
 
-def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
+def _service_metrics(service: agent.GatewaySnapshot) -> Iterator[Metric]:
     gauges: Mapping[str, tuple[str, float]] = {
         "connected": ("1 while connected to the broker", service.connected),
         "clock_known": ("1 while rows can be stamped without doubt", service.clock != "none"),
@@ -61,7 +61,7 @@ def _service_metrics(service: agent.Snapshot) -> Iterator[Metric]:
             yield CounterMetricFamily(f"zonewise_edge_{name}", f"Total of {name}", value=total)
 
 
-def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
+def _bus_metrics(polling: health.HealthSnapshot) -> Iterator[Metric]:
     up = GaugeMetricFamily(
         "zonewise_edge_bus_up", "1 while the line is open and somebody on it answers", labels=_BUS_LABELS
     )
@@ -74,7 +74,7 @@ def _bus_metrics(polling: health.Snapshot) -> Iterator[Metric]:
     yield from (up, busy, failures)
 
 
-def _device_metrics(polling: health.Snapshot) -> Iterator[Metric]:
+def _device_metrics(polling: health.HealthSnapshot) -> Iterator[Metric]:
     good = GaugeMetricFamily("zonewise_edge_device_good", "1 while its state is good", labels=_DEVICE_LABELS)
     age = GaugeMetricFamily(
         "zonewise_edge_device_last_good_seconds", "Since it gave rows", labels=_DEVICE_LABELS

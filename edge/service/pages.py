@@ -24,8 +24,10 @@ _JSON = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _UNAVAILABLE = 503
 
 
-def routes(service: Callable[[], agent.Snapshot], polling: Callable[[], health.Snapshot]) -> Routes:
-    """Give the pages.
+def routes(
+    service: Callable[[], agent.GatewaySnapshot], polling: Callable[[], health.HealthSnapshot]
+) -> Routes:
+    """Return the pages.
 
     Args:
         service: State of uplink, clock and outbox; called in the thread of a page.
@@ -38,8 +40,8 @@ def routes(service: Callable[[], agent.Snapshot], polling: Callable[[], health.S
     }
 
 
-def problems(service: agent.Snapshot, polling: health.Snapshot) -> list[str]:
-    """Give what keeps the gateway from its work, for people."""
+def problems(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> list[str]:
+    """Return what keeps the gateway from its work, for people."""
     found = [f"bus {one.name} is down: {one.detail}" for one in polling.buses if one.state is BusState.DOWN]
     if not service.connected:
         found.append("not connected to the broker")
@@ -52,7 +54,7 @@ def problems(service: agent.Snapshot, polling: health.Snapshot) -> list[str]:
     return found
 
 
-def meter_problems(polling: health.Snapshot) -> list[str]:
+def meter_problems(polling: health.HealthSnapshot) -> list[str]:
     """Return what is wrong with single meters, for people; a bus that is down speaks for its meters."""
     down = {one.name for one in polling.buses if one.state is BusState.DOWN}
     return [
@@ -62,7 +64,7 @@ def meter_problems(polling: health.Snapshot) -> list[str]:
     ]
 
 
-def _incomplete(polling: health.Snapshot) -> list[str]:
+def _incomplete(polling: health.HealthSnapshot) -> list[str]:
     return [
         _meter_problem(one, polling.at_s)
         for one in polling.devices
@@ -81,14 +83,14 @@ def _meter_problem(device: health.DeviceHealth, at_s: float) -> str:
     return f"{text}; asked for again in {first_s:.0f} s"
 
 
-def _health_page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
+def _health_page(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> Page:
     found = problems(service, polling)
     body = "\n".join((found or ["ok"]) + _incomplete(polling)) + "\n"
     return Page(body.encode(), "text/plain; charset=utf-8", _UNAVAILABLE if found else 200)
 
 
-def status(service: agent.Snapshot, polling: health.Snapshot) -> Mapping[str, Any]:
-    """Give everything as a JSON object."""
+def status(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> Mapping[str, Any]:
+    """Return everything as a JSON object."""
     return {
         "gateway": service.identity.gateway,
         "park": service.identity.park,
@@ -157,7 +159,7 @@ def _missing(one: Missing, at_s: float) -> Mapping[str, Any]:
     }
 
 
-def _metrics_page(service: agent.Snapshot, polling: health.Snapshot) -> Page:
+def _metrics_page(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> Page:
     from edge.service import metrics  # noqa: PLC0415 - a megabyte that a gateway without Prometheus does not pay
 
     return metrics.page(service, polling)

@@ -12,14 +12,14 @@ class AckTimeout:
 
     Args:
         first_s: Before any acknowledgement was measured.
-        least_s: However fast acknowledgements are.
-        most_s: However slow, jitter included.
+        min_s: However fast acknowledgements are.
+        max_s: However slow, jitter included.
     """
 
-    def __init__(self, *, first_s: float, least_s: float, most_s: float) -> None:
+    def __init__(self, *, first_s: float, min_s: float, max_s: float) -> None:
         self._first_s = first_s
-        self._least_s = least_s
-        self._most_s = most_s
+        self._min_s = min_s
+        self._max_s = max_s
         self._maybe_smoothed_s: float | None = None
         self._variation_s = 0.0
         self._factor = 1.0
@@ -39,14 +39,14 @@ class AckTimeout:
         """Double, once per flight: messages sent before the last doubling say nothing new."""
         if sent_at_s >= self._doubled_at_s:
             self._doubled_at_s = now_s
-            self._factor = min(2 * self._factor, self._most_s / self._least_s)
+            self._factor = min(2 * self._factor, self._max_s / self._min_s)
 
     def seconds(self, jitter: float) -> float:
-        """Give the time-out; `jitter` is a random number in [0, 1)."""
+        """Return the time-out; `jitter` is a random number in [0, 1)."""
         base = self._first_s
         if self._maybe_smoothed_s is not None:
-            base = max(self._maybe_smoothed_s + 4 * self._variation_s, self._least_s)
-        return min(base * self._factor, self._most_s / (1 + JITTER)) * (1 + JITTER * jitter)
+            base = max(self._maybe_smoothed_s + 4 * self._variation_s, self._min_s)
+        return min(base * self._factor, self._max_s / (1 + JITTER)) * (1 + JITTER * jitter)
 
 
 class Rate:

@@ -1,4 +1,4 @@
-"""When to connect to the broker again, and what is said about it. Pure: time and dice are arguments.
+"""When to connect to the broker again, and what is said about it. Pure: time and jitter are arguments.
 
 Contract:
 - Pauses double from `_FIRST_S`: up to `_MAX_AWAY_S` where the broker cannot be reached, up to
@@ -96,7 +96,7 @@ class Reconnects:
     def pause_s(self, jitter: float) -> float:
         """Return how long to wait before the next try; `jitter` is a random number in [0, 1)."""
         in_vain = max(1, self._failures, 1 + self._short_lived - _SUSPICIOUS)
-        return growing_s(in_vain, first_s=_FIRST_S, most_s=self._max_pause_s, jitter=jitter)
+        return growing_s(in_vain, first_s=_FIRST_S, max_s=self._max_pause_s, jitter=jitter)
 
     def _judged(self, end: End) -> End:
         if not self._is_up:

@@ -29,7 +29,7 @@ _TICK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class GatewayIdentity:
     """Which gateway this is, and which run of it."""
 
     park: str
@@ -56,7 +56,7 @@ class Uplink:
 
     def __init__(
         self,
-        identity: Identity,
+        identity: GatewayIdentity,
         broker: Broker,
         *,
         outbox: Outbox,

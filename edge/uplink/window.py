@@ -7,7 +7,7 @@ Invariants:
   backlog never takes more than its share, so a quarter is always left for live messages.
 - Only outstanding messages are sent again, and none after `done` or `forget`.
 - Every outstanding message becomes due again and again until it is done, at least once per
-  `most_timeout_s` while somebody listens. Somebody listens while the link is up, a receiver has said that it
+  `max_timeout_s` while somebody listens. Somebody listens while the link is up, a receiver has said that it
   is online, and the broker has not answered "no matching subscribers" since.
 - While nobody listens, one message is a probe now and then: a lost "online" must not silence a gateway for
   good. An acknowledgement proves that somebody listens.
@@ -39,8 +39,8 @@ class WindowLimits:
         backlog_messages_per_s: Rate of first sendings of backlog.
         backlog_bytes_per_s: Likewise, in bytes.
         first_timeout_s: Before any acknowledgement was measured.
-        least_timeout_s: However fast acknowledgements are.
-        most_timeout_s: However slow, jitter included.
+        min_timeout_s: However fast acknowledgements are.
+        max_timeout_s: However slow, jitter included.
     """
 
     messages: int = WINDOW_MESSAGES
@@ -49,13 +49,13 @@ class WindowLimits:
     backlog_messages_per_s: float = 500.0
     backlog_bytes_per_s: float = 500_000.0
     first_timeout_s: float = 5.0
-    least_timeout_s: float = 2.0
-    most_timeout_s: float = 60.0
+    min_timeout_s: float = 2.0
+    max_timeout_s: float = 60.0
 
     def __post_init__(self) -> None:
         if self.messages < 1 or self.bytes < 1 or not 0 <= self.live_share < 1:
             raise ValueError(f"window limits {self} leave no room")
-        if not 0 < self.least_timeout_s <= self.first_timeout_s <= self.most_timeout_s:
+        if not 0 < self.min_timeout_s <= self.first_timeout_s <= self.max_timeout_s:
             raise ValueError(f"time-outs of {self} are not in order")
 
 
@@ -92,8 +92,8 @@ class DeliveryWindow:
         self._used_by_backlog = [0, 0]
         self._timeout = AckTimeout(
             first_s=self._limits.first_timeout_s,
-            least_s=self._limits.least_timeout_s,
-            most_s=self._limits.most_timeout_s,
+            min_s=self._limits.min_timeout_s,
+            max_s=self._limits.max_timeout_s,
         )
         self._message_rate = Rate(self._limits.backlog_messages_per_s)
         self._byte_rate = Rate(self._limits.backlog_bytes_per_s)
@@ -101,7 +101,7 @@ class DeliveryWindow:
         self._online: set[str] = set()
         self._unheard = False
         self._probe_at_s = 0.0
-        self._probe_pause_s = self._limits.least_timeout_s
+        self._probe_pause_s = self._limits.min_timeout_s
         self._round_trip_s = float("inf")
 
     @property
@@ -151,7 +151,7 @@ class DeliveryWindow:
             self._byte_rate.take(item.size)
 
     def due(self, *, now_s: float) -> tuple[Item, ...]:
-        """Give the messages to send again now, oldest first; each is noted as sent again."""
+        """Return the messages to send again now, oldest first; each is noted as sent again."""
         if not self._link_is_up:
             return ()
         late = [flight for flight in self._flights.values() if flight.due_at_s <= now_s]
@@ -178,7 +178,7 @@ class DeliveryWindow:
         return True
 
     def forget(self, message: MessageId) -> None:
-        """Give a message up: it is neither awaited nor sent any more."""
+        """Return a message up: it is neither awaited nor sent any more."""
         maybe_flight = self._flights.pop(message, None)
         if maybe_flight is not None:
             self._use(maybe_flight.item, -1)
@@ -186,7 +186,7 @@ class DeliveryWindow:
     def link_up(self, *, now_s: float) -> None:
         """The broker is reached; who is online is learned anew."""
         self._link_is_up = True
-        self._probe_pause_s = self._limits.least_timeout_s
+        self._probe_pause_s = self._limits.min_timeout_s
         self._probe_at_s = now_s + self._probe_pause_s
 
     def link_down(self) -> None:
@@ -206,7 +206,7 @@ class DeliveryWindow:
         """The broker said that nobody subscribes to what was just sent."""
         if not self._unheard:
             self._unheard = True
-            self._probe_pause_s = self._limits.least_timeout_s
+            self._probe_pause_s = self._limits.min_timeout_s
             self._probe_at_s = now_s + self._probe_pause_s
 
     def heard(self) -> None:
@@ -237,7 +237,7 @@ class DeliveryWindow:
 
     def _note_probe(self, now_s: float) -> None:
         self._probe_at_s = now_s + self._probe_pause_s * (1 + JITTER * self._random())
-        self._probe_pause_s = min(2 * self._probe_pause_s, self._limits.most_timeout_s / (1 + JITTER))
+        self._probe_pause_s = min(2 * self._probe_pause_s, self._limits.max_timeout_s / (1 + JITTER))
 
     def _rates_allow(self, now_s: float) -> bool:
         # Both are asked, so that both are filled up to now.

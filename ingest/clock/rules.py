@@ -22,9 +22,9 @@ is set right by hand, where no NTP speaks for it, needs a person: `run --believe
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ingest.validation.rows import MOST_AHEAD_MS
+from ingest.validation.rows import MAX_AHEAD_MS
 
-MAX_OFF_MS = MOST_AHEAD_MS
+MAX_OFF_MS = MAX_AHEAD_MS
 MIN_VOTERS = 3
 VOTE_MS = 10 * 60 * 1000
 _DAY_MS = 24 * 60 * 60 * 1000

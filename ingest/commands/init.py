@@ -97,7 +97,7 @@ def _make_tokens(maker: TokenMaker, config: StoreConfig, databases: Sequence[str
 
 
 def _hidden(config: StoreConfig, databases: Sequence[str]) -> list[str]:
-    """Give the databases that a token does not see: made after it, or made again."""
+    """Return the databases that a token does not see: made after it, or made again."""
     with closing(open_store(config)) as store:
         try:
             return [name for name in databases if not store.exists(name)]

@@ -30,7 +30,7 @@ from ingest.pipeline.replay import (
 from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
-from ingest.validation.messages import Judge
+from ingest.validation.messages import MessageValidator
 from ingest.validation.registry import load_registry
 from metering.park.file import load_parks
 from metering.park.model import Park
@@ -109,7 +109,7 @@ async def _replay_park(site: _Site, park: Park, first: date | None, last: date |
     from_the_start = first is None and site.config.journal.keep_days is None
     registry = registry_for_replay(site.store, park, from_the_start=from_the_start)
     records = in_order_of_receipt(site.reader, park.id, first_day=first, last_day=last)
-    judge = Judge(park, registry)
+    judge = MessageValidator(park, registry)
     return await replay_journal(
         records, judge, _writer(site, park), progress=_Progress(park.id), now=site.now
     )
@@ -169,7 +169,7 @@ async def _retry_park(site: _Site, park: Park, maybe_reason: str | None) -> None
         retried = await replay_quarantine(
             entries,
             site.reader,
-            Judge(park, load_registry(site.store, park)),
+            MessageValidator(park, load_registry(site.store, park)),
             _writer(site, park),
             quarantine,
             now=site.now,

@@ -89,7 +89,7 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     stop_signals.call_on_stop(asyncio.get_running_loop(), stop.set)
-    service = Service(store, park, folder, clock_ms=now_ms, dice=random.random)
+    service = Service(store, park, folder, clock_ms=now_ms, jitter=random.random)
     _LOGGER.info("park %s: rollup runs", park.id)
     if maybe_address is None:
         await service.run(stop)

@@ -39,10 +39,10 @@ ROLLUP_KINDS = ("implausible_rise", "meter_exchanged")
 #: Nothing else may be a kind: each has a text in every catalogue.
 KINDS = (*RUN_KINDS, *ROLLUP_KINDS)
 #: Points that wait to be written; the oldest go first, as a later one says the state again.
-_MOST_WAITING = 1000
+_MAX_WAITING = 1000
 
 
-class Catalogue(Model):
+class EventTexts(Model):
     """Texts for people, one file per language (`metering/locales/<language>.yaml`)."""
 
     language: str
@@ -50,14 +50,14 @@ class Catalogue(Model):
 
 
 @cache
-def catalogue(language: str = "en") -> Catalogue:
+def catalogue(language: str = "en") -> EventTexts:
     """Read the catalogue of a language.
 
     Raises:
         ConfigError: when it cannot be read.
     """
     with as_file(files("metering") / "locales" / f"{language}.yaml") as path:
-        return load(path, Catalogue)
+        return load(path, EventTexts)
 
 
 class _OrQuestion(dict[str, str]):
@@ -96,7 +96,7 @@ class Event:
         return event_text(self.kind, self.parameters)
 
     def line(self, park: str) -> bytes:
-        """Give the line of the point in `event`."""
+        """Return the line of the point in `event`."""
         fields: dict[str, Field | None] = {
             "state": int(self.is_open),
             "parameters": orjson.dumps(dict(self.parameters)).decode(),
@@ -106,7 +106,7 @@ class Event:
         return encode_point(EVENT, tags, fields, self.time_ms)
 
     def body(self) -> bytes:
-        """Give the body for the topic of events."""
+        """Return the body for the topic of events."""
         return orjson.dumps(
             {
                 "schema": 1,
@@ -151,7 +151,7 @@ class EventBook:
 
     def _note(self, event: Event) -> None:
         self._repeat_at_ms[event.kind, event.subject] = event.time_ms + REPEAT_MS
-        self._waiting = [*self._waiting, event][-_MOST_WAITING:]
+        self._waiting = [*self._waiting, event][-_MAX_WAITING:]
 
     def close_older(self, kind: str, before_ms: int, now_ms: int) -> None:
         """Close the events of a kind that nobody has said again since an instant."""
@@ -160,7 +160,7 @@ class EventBook:
                 self.close(kind, event.subject, now_ms)
 
     def take(self, now_ms: int) -> list[Event]:
-        """Give what is to be written now: changes, and open events whose repetition is due."""
+        """Return what is to be written now: changes, and open events whose repetition is due."""
         for key, event in self._open.items():
             if now_ms >= self._repeat_at_ms[key]:
                 self._note(replace(event, time_ms=now_ms))
@@ -168,7 +168,7 @@ class EventBook:
         return taken
 
     def opened(self) -> tuple[Event, ...]:
-        """Give the open events."""
+        """Return the open events."""
         return tuple(self._open.values())
 
 

@@ -15,8 +15,8 @@ from metering.messages.status import COUNTERS, Status
 from metering.series import GATEWAY_STATUS, rollup_database
 
 _LOGGER = logging.getLogger(__name__)
-_MOST_LINES = 10_000
-_MOST_AT_ONCE = 1000
+_MAX_LINES = 10_000
+_MAX_AT_ONCE = 1000
 
 
 class Reports:
@@ -25,7 +25,7 @@ class Reports:
     def __init__(self, store: Store, park: str) -> None:
         self._store = store
         self._database = rollup_database(park)
-        self._lines: deque[bytes] = deque(maxlen=_MOST_LINES)
+        self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
         self._is_well = True
 
     def add(self, line: bytes) -> None:
@@ -34,7 +34,7 @@ class Reports:
 
     async def write(self) -> None:
         """Try once to write what waits."""
-        some = [self._lines.popleft() for _ in range(min(len(self._lines), _MOST_AT_ONCE))]
+        some = [self._lines.popleft() for _ in range(min(len(self._lines), _MAX_AT_ONCE))]
         if not some:
             return
         try:
@@ -46,14 +46,14 @@ class Reports:
                 _LOGGER.warning("%s: events and gateway states wait: %s", self._database, error)
             self._is_well = False
             # The newest of them, as far as there is room beside what has come meanwhile.
-            room = _MOST_LINES - len(self._lines)
+            room = _MAX_LINES - len(self._lines)
             self._lines.extendleft(some[: -room - 1 : -1])
         else:
             self._is_well = True
 
 
 def encode_status(park: str, one: Status, received_at_ms: int) -> bytes:
-    """Give the line of a point in `gateway_status`: every field each time, so that panels always have one."""
+    """Return the line of a point in `gateway_status`; it always has every field, for the panels."""
     fields: dict[str, Field | None] = {
         "online": int(one.online),
         "read": sum(account.read for account in one.accounts),

@@ -42,7 +42,7 @@ HOLD_MS = 30 * 60 * 1000
 #: A hold, and a verdict, depend on no earlier read than this before them.
 LOOK_BACK_MS = 2 * HOLD_MS
 #: A fall or jump that is over within this time, or two poll periods, was none.
-SHORTEST_RETURN_MS = 15 * 60 * 1000
+MIN_RETURN_MS = 15 * 60 * 1000
 
 _JITTER_STEPS = 2
 _RESET_SHARE = 100
@@ -64,7 +64,7 @@ class CounterRules:
 
     step: int = 1
     modulus: int | None = None
-    return_ms: int = SHORTEST_RETURN_MS
+    return_ms: int = MIN_RETURN_MS
     cap: RiseCap | None = None
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class CounterRules:
     @property
     def doubt_ms(self) -> int:
         """How long reads are doubted after a jump; with the read before it, within `LOOK_BACK_MS`."""
-        return max(0, LOOK_BACK_MS - max(SHORTEST_RETURN_MS, self.return_ms // 2))
+        return max(0, LOOK_BACK_MS - max(MIN_RETURN_MS, self.return_ms // 2))
 
     def allows(self, rise: int, gap_ms: int) -> bool:
         """Tell whether a rise is within the cap."""
@@ -93,7 +93,7 @@ class CounterRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class DoubtfulSpan:
     """A stretch of time in which what was counted is not fully known.
 
     Attributes:
@@ -126,7 +126,7 @@ class Excess:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class CounterSeries:
     """What a counter counted.
 
     Attributes:
@@ -139,17 +139,17 @@ class Course:
 
     times_ms: Sequence[int] = ()
     totals: Sequence[int] = ()
-    flaws: tuple[Flaw, ...] = ()
+    flaws: tuple[DoubtfulSpan, ...] = ()
     rejected: int = 0
     excesses: tuple[Excess, ...] = ()
 
 
-def unwrap(reads: Iterable[Read], rules: CounterRules) -> Course:
+def unwrap(reads: Iterable[Read], rules: CounterRules) -> CounterSeries:
     """Return the course of a counter; of two values at the same time the higher one counts."""
     by_time = dict(sorted(reads))
     times_ms, values = list(by_time), list(by_time.values())
     if values == sorted(values) and (rules.cap is None or rules.cap.allows_all(times_ms, values)):
-        return Course(times_ms, values)
+        return CounterSeries(times_ms, values)
     return _Unwrapping(times_ms, values, rules).run()
 
 
@@ -172,7 +172,7 @@ class _Unwrapping:
     rules: CounterRules
     accepted: list[int] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
-    flaws: list[Flaw] = field(default_factory=list)
+    flaws: list[DoubtfulSpan] = field(default_factory=list)
     #: Where the current segment begins in `accepted`, and what to add to its values.
     segment: int = 0
     offset: int = 0
@@ -182,11 +182,11 @@ class _Unwrapping:
     #: Jumps that are still doubted, in the order of time.
     jumps: list[_Jump] = field(default_factory=list)
 
-    def run(self) -> Course:
+    def run(self) -> CounterSeries:
         position = 0
         while position < len(self.values):
             position = self._take(position)
-        return Course(
+        return CounterSeries(
             [self.times_ms[i] for i in self.accepted],
             self.totals,
             tuple(self.flaws),
@@ -273,8 +273,8 @@ class _Unwrapping:
         before_ms, at_ms = self.times_ms[self.accepted[-1]], self.times_ms[position]
         self.jumps = [*self._doubted_jumps(at_ms), _Jump(before_ms, at_ms, peak, self.offset)]
         self.offset = self.totals[-1] - self.values[position]
-        self.flaws.append(Flaw(before_ms, at_ms, IntervalQuality.SUSPECT, is_gap=True))
-        self.flaws.append(Flaw(at_ms, at_ms + self.rules.doubt_ms, IntervalQuality.SUSPECT))
+        self.flaws.append(DoubtfulSpan(before_ms, at_ms, IntervalQuality.SUSPECT, is_gap=True))
+        self.flaws.append(DoubtfulSpan(at_ms, at_ms + self.rules.doubt_ms, IntervalQuality.SUSPECT))
         self._end_segment()
 
     def _doubted_jumps(self, at_ms: int) -> list[_Jump]:
@@ -352,4 +352,4 @@ class _Unwrapping:
         return is_allowed
 
     def _note(self, before: int, after: int, quality: IntervalQuality) -> None:
-        self.flaws.append(Flaw(self.times_ms[before], self.times_ms[after], quality))
+        self.flaws.append(DoubtfulSpan(self.times_ms[before], self.times_ms[after], quality))

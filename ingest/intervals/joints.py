@@ -8,11 +8,11 @@ is not known: a slot that they enclose has no value, one that they touch is *est
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from ingest.intervals.counters import CounterRules, Course, Flaw, Read, unwrap
+from ingest.intervals.counters import CounterRules, CounterSeries, DoubtfulSpan, Read, unwrap
 from metering.series import IntervalQuality
 
 
-def unwrap_between(reads: Iterable[Read], rules: CounterRules, joints_ms: Sequence[int]) -> Course:
+def unwrap_between(reads: Iterable[Read], rules: CounterRules, joints_ms: Sequence[int]) -> CounterSeries:
     """Return the course of a counter over joints; a read at a joint's own time is of the new device."""
     if not joints_ms:
         return unwrap(reads, rules)
@@ -23,15 +23,15 @@ def unwrap_between(reads: Iterable[Read], rules: CounterRules, joints_ms: Sequen
         courses.append(unwrap(waiting[:count], rules))
         waiting = waiting[count:]
     courses.append(unwrap(waiting, rules))
-    return reduce(_joined, (course for course in courses if course.times_ms), Course())
+    return reduce(_joined, (course for course in courses if course.times_ms), CounterSeries())
 
 
-def _joined(old: Course, new: Course) -> Course:
+def _joined(old: CounterSeries, new: CounterSeries) -> CounterSeries:
     if not old.times_ms:
         return new
     shift = old.totals[-1] - new.totals[0]
-    between = Flaw(old.times_ms[-1], new.times_ms[0], IntervalQuality.ESTIMATED, is_gap=True)
-    return Course(
+    between = DoubtfulSpan(old.times_ms[-1], new.times_ms[0], IntervalQuality.ESTIMATED, is_gap=True)
+    return CounterSeries(
         [*old.times_ms, *new.times_ms],
         [*old.totals, *(total + shift for total in new.totals)],
         (*old.flaws, between, *new.flaws),

@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ingest.intervals.counters import Course, Flaw
+from ingest.intervals.counters import CounterSeries, DoubtfulSpan
 from metering.series import SLOT_MS, IntervalQuality
 
 #: Qualities that count as good in a coverage, and may be a peak.
 _GOOD = (IntervalQuality.MEASURED, IntervalQuality.MANUAL)
-_LONGEST_TOLERANCE_MS = 3 * 60 * 1000
+_MAX_TOLERANCE_MS = 3 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,22 @@ MISSING = SlotValue(None, IntervalQuality.MISSING)
 
 
 def floor_slot(time_ms: int) -> int:
-    """Give the start of the slot of an instant."""
+    """Return the start of the slot of an instant."""
     return time_ms // SLOT_MS * SLOT_MS
 
 
 def ceil_slot(time_ms: int) -> int:
-    """Give the first boundary at or after an instant."""
+    """Return the first boundary at or after an instant."""
     return -(-time_ms // SLOT_MS) * SLOT_MS
 
 
 def tolerance_ms(poll_ms: int) -> int:
-    """Give how near a read must be to a boundary for *measured*."""
-    return min(2 * poll_ms, _LONGEST_TOLERANCE_MS)
+    """Return how near a read must be to a boundary for *measured*."""
+    return min(2 * poll_ms, _MAX_TOLERANCE_MS)
 
 
-def slot_values(course: Course, *, start_ms: int, stop_ms: int, tolerance_ms: int) -> list[SlotValue]:
-    """Give the slots from one boundary to another, in the order of time.
+def slot_values(course: CounterSeries, *, start_ms: int, stop_ms: int, tolerance_ms: int) -> list[SlotValue]:
+    """Return the slots from one boundary to another, in the order of time.
 
     Raises:
         ValueError: when the ends are not boundaries.
@@ -88,7 +88,7 @@ class _Boundary:
     distance_ms: int = 0
 
     @staticmethod
-    def of(course: Course, at_ms: int) -> "_Boundary":
+    def of(course: CounterSeries, at_ms: int) -> "_Boundary":
         times, totals = course.times_ms, course.totals
         after = bisect_left(times, at_ms)
         if after == len(times):
@@ -121,8 +121,10 @@ def _slot(
     return SlotValue(value, IntervalQuality.INTERPOLATED)
 
 
-def _flawed_slots(flaws: Sequence[Flaw], start_ms: int, stop_ms: int) -> Mapping[int, IntervalQuality]:
-    """Give the worst flaw per slot start; a slot of which nothing is known is *missing*."""
+def _flawed_slots(
+    flaws: Sequence[DoubtfulSpan], start_ms: int, stop_ms: int
+) -> Mapping[int, IntervalQuality]:
+    """Return the worst flaw per slot start; a slot of which nothing is known is *missing*."""
     worst: dict[int, IntervalQuality] = {}
     for flaw in flaws:
         for slot_ms in _slots(floor_slot(flaw.from_ms), ceil_slot(flaw.to_ms), start_ms, stop_ms):
@@ -137,7 +139,7 @@ def _slots(first_ms: int, last_ms: int, start_ms: int, stop_ms: int) -> range:
     return range(max(start_ms, first_ms), min(stop_ms, last_ms), SLOT_MS)
 
 
-def _gaps(flaws: Sequence[Flaw]) -> list[tuple[int, int]]:
+def _gaps(flaws: Sequence[DoubtfulSpan]) -> list[tuple[int, int]]:
     """Return the stretches of which nothing is known; those that touch are one."""
     gaps: list[tuple[int, int]] = []
     for flaw in flaws:

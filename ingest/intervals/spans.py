@@ -26,19 +26,19 @@ class Span:
         """Starts of its slots."""
         return range(self.start_ms, self.stop_ms, SLOT_MS)
 
-    def chunks(self, most_slots: int) -> Iterator["Span"]:
+    def chunks(self, max_slots: int) -> Iterator["Span"]:
         """Yield pieces of at most so many slots, in the order of time."""
-        for start_ms in range(self.start_ms, self.stop_ms, most_slots * SLOT_MS):
-            yield Span(start_ms, min(start_ms + most_slots * SLOT_MS, self.stop_ms))
+        for start_ms in range(self.start_ms, self.stop_ms, max_slots * SLOT_MS):
+            yield Span(start_ms, min(start_ms + max_slots * SLOT_MS, self.stop_ms))
 
 
 def maybe_span(start_ms: int, stop_ms: int) -> Span | None:
-    """Give the span, or `None` where it would be empty."""
+    """Return the span, or `None` where it would be empty."""
     return Span(start_ms, stop_ms) if start_ms < stop_ms else None
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """Give the same time in as few spans as possible, ascending."""
+    """Return the same time in as few spans as possible, ascending."""
     found: list[Span] = []
     for span in sorted(spans):
         if found and span.start_ms <= found[-1].stop_ms:
@@ -49,5 +49,5 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def runs(slots_ms: Iterable[int]) -> list[Span]:
-    """Give the spans that cover just these slots."""
+    """Return the spans that cover just these slots."""
     return merged(Span(slot_ms, slot_ms + SLOT_MS) for slot_ms in slots_ms)

@@ -113,14 +113,14 @@ class GroupValue:
 
 
 def belongs(meter: ParkMeter, level: Level, instant_ms: int, *, park: str) -> str | None:
-    """Give the group of a level that a meter counts in; past its place's end it counts nowhere."""
+    """Return the group of a level that a meter counts in; past its place's end it counts nowhere."""
     if meter.place.spans and meter.place.maybe_at(instant_ms) is None:
         return None
     return meter.maybe_group(level, instant_ms, park=park)
 
 
 def sums_at(park: Park, instant_ms: int) -> tuple[GroupSums, ...]:
-    """Give what is added up for every group that has meters at an instant."""
+    """Return what is added up for every group that has meters at an instant."""
     return tuple(_all_sums(park, instant_ms))
 
 
@@ -204,7 +204,7 @@ class SumsOverTime:
         self._known: dict[int, tuple[GroupSums, ...]] = {}
 
     def at(self, instant_ms: int) -> tuple[GroupSums, ...]:
-        """Give the sums that hold at an instant."""
+        """Return the sums that hold at an instant."""
         stretch = bisect_right(self._changes_ms, instant_ms)
         if stretch not in self._known:
             self._known[stretch] = sums_at(self._park, instant_ms)
@@ -233,7 +233,7 @@ def evaluate(one: Sum, slots: MeterSlots) -> GroupValue | None:
 def _contribution(
     part: Part, slot: Mapping[str, SlotValue], carrier: Carrier
 ) -> tuple[int, IntervalQuality, bool]:
-    """Give a meter's part in a sum, its quality, and whether it is good."""
+    """Return a meter's part in a sum, its quality, and whether it is good."""
     maybe_forward, maybe_reverse = slot.get(carrier.forward), slot.get(carrier.reverse)
     if maybe_forward is None and maybe_reverse is None:
         return 0, IntervalQuality.MISSING, False

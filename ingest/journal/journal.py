@@ -149,7 +149,7 @@ class Journal:
     def read(
         self, park: str, *, first_day: date | None = None, last_day: date | None = None
     ) -> Iterator[tuple[Place, Record]]:
-        """Give a park's records; see `JournalReader.read`."""
+        """Return a park's records; see `JournalReader.read`."""
         return self.reader.read(park, first_day=first_day, last_day=last_day)
 
     def remove_expired(self, today: date) -> tuple[Path, ...]:
@@ -187,7 +187,7 @@ def _lock(folder: Path, instance: str) -> int:
 
 
 def _maybe_appendable_bytes(path: Path) -> int | None:
-    """Give the size up to which a segment is good; `None` when a newer version wrote it."""
+    """Return the size up to which a segment is good; `None` when a newer version wrote it."""
     data = path.read_bytes()
     if not is_ours(data[: len(HEADER)]):
         _LOGGER.warning("%s: written by another version, left alone", path)

@@ -28,7 +28,7 @@ from ingest.journal.reader import Place
 
 _LOGGER = logging.getLogger(__name__)
 _FILE = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,32})\.jsonl")
-_LONGEST_DETAIL = 500
+_MAX_DETAIL = 500
 _BLOCK_BYTES = 64 * 1024
 
 
@@ -159,13 +159,13 @@ class Quarantine:
                     delete_expired(path)
 
     def parks(self) -> tuple[str, ...]:
-        """Give the parks that have entries."""
+        """Return the parks that have entries."""
         if not self.folder.is_dir():
             return ()
         return tuple(sorted(one.name for one in self.folder.iterdir() if one.is_dir()))
 
     def read(self, park: str, *, reason: str | None = None, since_ms: int | None = None) -> Iterator[Entry]:
-        """Give a park's entries by day of receipt, those of a reason or received since an instant only."""
+        """Return a park's entries by day of receipt, those of a reason or received since an instant only."""
         folder = self.folder / park
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             match = _FILE.fullmatch(path.name)
@@ -215,7 +215,7 @@ def _day(time_ms: int) -> date:
 
 def _encode(entry: Entry) -> bytes:
     # Strangers' JSON may hold lone surrogates, which UTF-8 cannot.
-    detail = entry.detail[:_LONGEST_DETAIL].encode(errors="replace").decode()
+    detail = entry.detail[:_MAX_DETAIL].encode(errors="replace").decode()
     short = replace(entry, detail=detail)
     return orjson.dumps(asdict(short), option=orjson.OPT_APPEND_NEWLINE)
 

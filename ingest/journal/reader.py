@@ -64,19 +64,19 @@ class JournalReader:
         self.folder = folder
 
     def parks(self) -> tuple[str, ...]:
-        """Give the parks that have segments."""
+        """Return the parks that have segments."""
         if not self.folder.is_dir():
             return ()
         return tuple(sorted(one.name for one in self.folder.iterdir() if one.is_dir()))
 
     def segments(self, park: str) -> tuple[SegmentName, ...]:
-        """Give a park's segments in the order of reading."""
+        """Return a park's segments in the order of reading."""
         folder = self.folder / park
         names = (SegmentName.maybe_parse(one.name) for one in folder.iterdir()) if folder.is_dir() else ()
         return tuple(sorted(name for name in names if name is not None))
 
     def path(self, park: str, segment: SegmentName | str) -> Path:
-        """Give the file of a segment."""
+        """Return the file of a segment."""
         return self.folder / park / str(segment)
 
     def frames(self, park: str, segment: SegmentName) -> Iterator[Frame]:
@@ -93,13 +93,13 @@ class JournalReader:
     def read(
         self, park: str, *, first_day: date | None = None, last_day: date | None = None
     ) -> Iterator[tuple[Place, Record]]:
-        """Give a park's records of some days of receipt (UTC, both included), segment by segment."""
+        """Return a park's records of some days of receipt (UTC, both included), segment by segment."""
         for segment in self.segments(park):
             if (first_day or date.min) <= segment.day <= (last_day or date.max):
                 yield from self.read_segment(park, segment)
 
     def read_segment(self, park: str, segment: SegmentName) -> Iterator[tuple[Place, Record]]:
-        """Give the records of one segment."""
+        """Return the records of one segment."""
         for frame in self.frames(park, segment):
             for index, record in enumerate(frame.records()):
                 yield Place(park, str(segment), frame.offset, index), record
@@ -115,7 +115,7 @@ class JournalReader:
         return None
 
     def maybe_record(self, place: Place) -> Record | None:
-        """Give the record at a place, reading its frame only; `None` when damaged or no longer kept."""
+        """Return the record at a place, reading its frame only; `None` when damaged or no longer kept."""
         try:
             with self.path(place.park, place.segment).open("rb") as file:
                 file.seek(place.offset)

@@ -79,7 +79,7 @@ class Damage:
 
 
 def encode_frame(records: Sequence[Record]) -> bytes:
-    """Give the bytes of one group commit.
+    """Return the bytes of one group commit.
 
     Raises:
         ValueError: for no records, or a topic or property above 65,535 bytes, which MQTT cannot carry.
@@ -104,7 +104,7 @@ def is_ours(start: bytes) -> bool:
 
 
 def maybe_frame_at(data: bytes, offset: int) -> Frame | None:
-    """Give the frame that starts at an offset; `None` where there is no whole and right one."""
+    """Return the frame that starts at an offset; `None` where there is no whole and right one."""
     body_at = offset + FRAME_OVERHEAD_BYTES
     if not data.startswith(_MAGIC, offset) or body_at > len(data):
         return None
@@ -120,7 +120,7 @@ def maybe_frame_at(data: bytes, offset: int) -> Frame | None:
 
 
 def maybe_frame_bytes(start: bytes) -> int | None:
-    """Give the size of the frame whose first `FRAME_OVERHEAD_BYTES` these are; `None` = not a frame's."""
+    """Return the size of the frame whose first `FRAME_OVERHEAD_BYTES` these are; `None` = not a frame's."""
     if len(start) < FRAME_OVERHEAD_BYTES or not start.startswith(_MAGIC):
         return None
     _, length, *_ = _FIXED.unpack_from(start)
@@ -128,7 +128,7 @@ def maybe_frame_bytes(start: bytes) -> int | None:
 
 
 def scan(data: bytes) -> Iterator[Frame | Damage]:
-    """Give the frames of a segment in order, and what lies between them."""
+    """Return the frames of a segment in order, and what lies between them."""
     offset = len(HEADER) if data.startswith(HEADER) else 0
     while offset < len(data):
         maybe_frame = maybe_frame_at(data, offset)
@@ -151,7 +151,7 @@ def _maybe_next_frame_offset(data: bytes, offset: int) -> int | None:
 
 
 def good_size_bytes(data: bytes) -> int:
-    """Give the size up to which a segment is to be kept: all but a torn tail."""
+    """Return the size up to which a segment is to be kept: all but a torn tail."""
     end = 0
     for part in scan(data):
         if isinstance(part, Damage) and part.torn:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ingest.journal.quarantine import Entry
 from ingest.journal.reader import Place
 from ingest.journal.segments import Record
-from ingest.validation.rows import MOST_AHEAD_MS, RowReason
+from ingest.validation.rows import MAX_AHEAD_MS, RowReason
 from metering.errors import MalformedMessage
 from metering.messages import birth
 from metering.messages import data as message
@@ -80,7 +80,7 @@ def maybe_due_ms(entry: Entry, record: Record) -> int | None:
     if entry.reason != RowReason.ABSURD_TIME:
         return None
     times_ms = [time_ms for time_ms in _times_ms(entry, record) if time_ms >= EARLIEST_MS]
-    return min(times_ms) - MOST_AHEAD_MS if times_ms else None
+    return min(times_ms) - MAX_AHEAD_MS if times_ms else None
 
 
 def _times_ms(entry: Entry, record: Record) -> Iterator[int]:

@@ -11,7 +11,7 @@ from datetime import date
 
 from ingest.journal.journal import Journal, Place, Record
 from ingest.journal.quarantine import RESOLVED, Entry, Quarantine, unresolved
-from ingest.validation.messages import Verdict
+from ingest.validation.messages import ValidationResult
 from ingest.validation.rows import RefusedRow
 
 #: Meters named in an entry's detail; all of its rows are listed by their position.
@@ -20,7 +20,7 @@ _NAMED_METERS = 5
 MAX_RECALLED = 20_000
 
 
-class Safekeeping:
+class JournalAndQuarantine:
     """Journal and quarantine of a process."""
 
     def __init__(self, journal: Journal, quarantine: Quarantine) -> None:
@@ -67,7 +67,7 @@ class Safekeeping:
         return self._quarantine.limits.gateway_day_bytes
 
     def last_births(self, park: str) -> list[Record]:
-        """Give the births in a park's last segment: a former process may have died before it wrote them."""
+        """Return the births in a park's last segment: a former process may have died before it wrote them."""
         segments = self._journal.reader.segments(park)[-1:]
         return [
             record
@@ -101,16 +101,16 @@ class Safekeeping:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Journaled:
     """A message that is in the journal, and what becomes of it."""
 
     record: Record
-    verdict: Verdict
+    verdict: ValidationResult
     place: Place
 
 
-def to_entries(kept: Kept, refused: Iterable[RefusedRow]) -> Iterator[Entry]:
-    """Give an entry per reason for some of a message's rows."""
+def to_entries(kept: Journaled, refused: Iterable[RefusedRow]) -> Iterator[Entry]:
+    """Return an entry per reason for some of a message's rows."""
     by_reason: dict[str, list[RefusedRow]] = defaultdict(list)
     for row in refused:
         by_reason[row.reason].append(row)
@@ -121,20 +121,20 @@ def to_entries(kept: Kept, refused: Iterable[RefusedRow]) -> Iterator[Entry]:
         yield _entry(kept, reason, detail, tuple(row.position for row in rows))
 
 
-def verdict_entries(kept: Kept) -> Iterator[Entry]:
-    """Give the entries that a verdict asks for: the whole message, or its refused rows."""
+def refusal_entries(kept: Journaled) -> Iterator[Entry]:
+    """Return the entries that a verdict asks for: the whole message, or its refused rows."""
     if kept.verdict.maybe_reason is not None:
         yield _entry(kept, kept.verdict.maybe_reason, kept.verdict.detail, None)
     else:
         yield from to_entries(kept, kept.verdict.refused)
 
 
-def point_entry(kept: Kept, reason: str, detail: str) -> Entry:
-    """Give the entry of a birth whose points InfluxDB refuses."""
+def point_entry(kept: Journaled, reason: str, detail: str) -> Entry:
+    """Return the entry of a birth whose points InfluxDB refuses."""
     return _entry(kept, reason, detail, None)
 
 
-def _entry(kept: Kept, reason: str, detail: str, rows: tuple[int, ...] | None) -> Entry:
+def _entry(kept: Journaled, reason: str, detail: str, rows: tuple[int, ...] | None) -> Entry:
     maybe_id = kept.verdict.maybe_id
     return Entry(
         park=kept.place.park,

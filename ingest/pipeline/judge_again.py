@@ -15,7 +15,7 @@ from ingest.errors import DiskError
 from ingest.journal.quarantine import Entry
 from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
-from ingest.pipeline.journal_and_quarantine import Kept, Safekeeping
+from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine, Journaled
 from ingest.pipeline.pipeline import Pipeline
 from ingest.pipeline.replay import retry
 from ingest.pipeline.writer import ParkWriter
@@ -46,7 +46,7 @@ class JudgeAgain:
         *,
         pipeline: Pipeline,
         writer: ParkWriter,
-        safekeeping: Safekeeping,
+        safekeeping: JournalAndQuarantine,
         maybe_now_ms: Callable[[], int | None],
     ) -> None:
         self._park = park
@@ -96,7 +96,7 @@ class JudgeAgain:
             )
             return
         (verdict,) = await self._pipeline.judge([replace(maybe_record, received_at_ms=now_ms)])
-        kept = Kept(maybe_record, verdict, entry.place)
+        kept = Journaled(maybe_record, verdict, entry.place)
         try:
             retried = await retry(entry, kept, self._writer, self._quarantine)
         except DiskError as error:

@@ -29,8 +29,14 @@ from ingest.events.book import EventBook, event_text
 from ingest.journal.journal import Record
 from ingest.journal.quarantine import Entry
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
-from ingest.pipeline.journal_and_quarantine import Kept, Safekeeping, point_entry, to_entries, verdict_entries
-from ingest.pipeline.supervision import judge_safely
+from ingest.pipeline.journal_and_quarantine import (
+    JournalAndQuarantine,
+    Journaled,
+    point_entry,
+    refusal_entries,
+    to_entries,
+)
+from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter, pause_s
 from ingest.receive.accounts import Accounts
 from ingest.receive.acks import AckBook, Outcome
@@ -38,7 +44,7 @@ from ingest.receive.deliveries import Deliveries
 from ingest.receive.intake import Intake
 from ingest.receive.shares import Shares
 from ingest.receive.subscriber import Arrival
-from ingest.validation.messages import Judge, Verdict
+from ingest.validation.messages import MessageValidator, ValidationResult
 from ingest.validation.rows import RefusedRow, RowReason
 from metering.messages import data as message
 from metering.messages.data import MessageId
@@ -62,9 +68,9 @@ class Park:
     """What a pipeline works with; all of it belongs to the one park but `safekeeping`."""
 
     id: str
-    judge: Judge
+    judge: MessageValidator
     writer: ParkWriter
-    safekeeping: Safekeeping
+    safekeeping: JournalAndQuarantine
     events: EventBook
     accounts: Accounts
     acks: AckBook
@@ -82,14 +88,14 @@ class Pipeline:
         park: Park,
         *,
         clock_ms: Callable[[], int],
-        dice: Callable[[], float],
+        jitter: Callable[[], float],
         linger_s: float = LINGER_S,
     ) -> None:
         self._park = park
         self._clock_ms = clock_ms
-        self._dice = dice
+        self._jitter = jitter
         self._linger_s = linger_s
-        self._to_write: asyncio.Queue[list[Kept] | None] = asyncio.Queue(maxsize=1)
+        self._to_write: asyncio.Queue[list[Journaled] | None] = asyncio.Queue(maxsize=1)
         self._judging = asyncio.Lock()
         self._maybe_edited: ParkDescription | None = None
         self.maybe_disk_error: DiskError | None = None
@@ -164,7 +170,7 @@ class Pipeline:
                 await self._to_write.put(None)
                 return
 
-    async def _keep(self, arrivals: Sequence[Arrival]) -> list[Kept]:
+    async def _keep(self, arrivals: Sequence[Arrival]) -> list[Journaled]:
         records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
         verdicts = await self.judge(records)
         judged = await self._within_quotas(list(zip(records, verdicts, strict=True)))
@@ -175,8 +181,10 @@ class Pipeline:
             if record.topic.endswith("/birth"):
                 self._note_birth(verdict)
         places = await self._until_kept(self._park.safekeeping.journal, [record for record, _ in judged])
-        kept = [Kept(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)]
-        entries = [(one, entry) for one in kept for entry in verdict_entries(one)]
+        kept = [
+            Journaled(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)
+        ]
+        entries = [(one, entry) for one in kept for entry in refusal_entries(one)]
         await self._quarantine([entry for _, entry in entries])
         for one, entry in entries:
             maybe_due = maybe_due_ms(entry, one.record)
@@ -184,7 +192,9 @@ class Pipeline:
                 self._park.ahead.note(entry, maybe_due)
         return kept
 
-    async def _within_quotas(self, judged: list[tuple[Record, Verdict]]) -> list[tuple[Record, Verdict]]:
+    async def _within_quotas(
+        self, judged: list[tuple[Record, ValidationResult]]
+    ) -> list[tuple[Record, ValidationResult]]:
         """Return what may be kept; the rest has rows for a quarantine whose quota its gateway has used up."""
         wanted = {
             (verdict.gateway, record.received_at_ms) for record, verdict in judged if verdict.is_set_aside
@@ -215,7 +225,7 @@ class Pipeline:
         if maybe_tag is not None:
             park.deliveries.give_up(gateway, maybe_tag.id)
 
-    async def judge(self, records: Sequence[Record]) -> list[Verdict]:
+    async def judge(self, records: Sequence[Record]) -> list[ValidationResult]:
         """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
         async with self._judging:
             if self._maybe_edited is not None:
@@ -223,10 +233,10 @@ class Pipeline:
                 self._maybe_edited = None
             return await asyncio.to_thread(self._judge_all, records)
 
-    def _judge_all(self, records: Sequence[Record]) -> list[Verdict]:
-        return [judge_safely(self._park.judge, record) for record in records]
+    def _judge_all(self, records: Sequence[Record]) -> list[ValidationResult]:
+        return [validate_safely(self._park.judge, record) for record in records]
 
-    def _note(self, verdict: Verdict) -> None:
+    def _note(self, verdict: ValidationResult) -> None:
         account = self._park.accounts.of(verdict.gateway)
         account.receive(verdict.rows)
         account.bad_values.update(verdict.bad_values)
@@ -235,7 +245,7 @@ class Pipeline:
             if meters:
                 self._raise(str(reason), verdict.gateway, meters=", ".join(sorted(meters)[:5]))
 
-    def _note_birth(self, verdict: Verdict) -> None:
+    def _note_birth(self, verdict: ValidationResult) -> None:
         if verdict.maybe_reason is None:
             self._park.events.close("birth_refused", verdict.gateway, self._clock_ms())
             return
@@ -254,7 +264,7 @@ class Pipeline:
                 done = await asyncio.to_thread(keep, things)
             except DiskError as error:
                 self._disk_failed(error)
-                await asyncio.sleep(pause_s(attempt, self._dice()))
+                await asyncio.sleep(pause_s(attempt, self._jitter()))
                 attempt += 1
             else:
                 self._disk_works()
@@ -285,7 +295,7 @@ class Pipeline:
                 return
             await self._write(maybe_batch)
 
-    async def _write(self, batch: Sequence[Kept]) -> None:
+    async def _write(self, batch: Sequence[Journaled]) -> None:
         points = [(one, line) for one in batch for line in one.verdict.points]
         rows = [(one, row) for one in batch for row in one.verdict.stored]
         refused_points = await self._park.writer.write_points([line for _, line in points])
@@ -305,7 +315,7 @@ class Pipeline:
         for one in batch:
             self._settle(one, refused.get(id(one), ()))
 
-    def _settle(self, kept: Kept, refused: Sequence[RefusedRow]) -> None:
+    def _settle(self, kept: Journaled, refused: Sequence[RefusedRow]) -> None:
         verdict = kept.verdict
         self._park.shares.give_back(kept.record.topic, len(kept.record.body))
         quarantined = Counter(str(row.reason) for row in (*verdict.refused, *refused))

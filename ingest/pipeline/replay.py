@@ -26,11 +26,11 @@ from ingest.events.book import EventBook
 from ingest.journal.quarantine import RESOLVED, Entry, Quarantine, without
 from ingest.journal.reader import JournalReader, Place, SegmentName
 from ingest.journal.segments import Record
-from ingest.pipeline.journal_and_quarantine import Kept, to_entries
-from ingest.pipeline.supervision import judge_safely
+from ingest.pipeline.journal_and_quarantine import Journaled, to_entries
+from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
-from ingest.validation.messages import Judge, Verdict
+from ingest.validation.messages import MessageValidator, ValidationResult
 from ingest.validation.registry import Registry, load_registry
 from ingest.validation.rows import RowReason, StoredRow
 from metering.park.model import Park
@@ -64,7 +64,7 @@ class Figures:
     refused: Counter[str] = field(default_factory=Counter)
     last_ms: int = 0
 
-    def note(self, record: Record, verdict: Verdict) -> None:
+    def note(self, record: Record, verdict: ValidationResult) -> None:
         """Add a record."""
         self.records += 1
         self.last_ms = record.received_at_ms
@@ -83,13 +83,13 @@ def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms:
         instance=replay_instance(instance),
         events=EventBook(),
         clock_ms=now,
-        dice=lambda: 0.0,
+        jitter=lambda: 0.0,
         since_ms=since_ms,
     )
 
 
 def replay_instance(instance: str) -> str:
-    """Give the instance name under which a replay writes; names have 32 characters at most."""
+    """Return the instance name under which a replay writes; names have 32 characters at most."""
     return f"{instance[:25]}-replay"
 
 
@@ -118,7 +118,7 @@ def _segments(
 
 async def replay_journal(
     records: Iterable[tuple[Place, Record]],
-    judge: Judge,
+    judge: MessageValidator,
     writer: ParkWriter,
     *,
     progress: Progress,
@@ -132,7 +132,7 @@ async def replay_journal(
     rows: list[StoredRow] = []
     points: list[bytes] = []
     for _, record in records:
-        verdict = judge_safely(judge, replace(record, received_at_ms=now()))
+        verdict = validate_safely(judge, replace(record, received_at_ms=now()))
         figures.note(record, verdict)
         rows += verdict.stored
         points += verdict.points
@@ -157,7 +157,7 @@ async def _write(
 
 
 def registry_for_replay(store: Store, park: Park, *, from_the_start: bool) -> Registry:
-    """Give the registry with which a replay begins.
+    """Return the registry with which a replay begins.
 
     Raises:
         StoreError: when the store cannot say what `meters` holds.
@@ -202,7 +202,7 @@ class Retry:
 async def replay_quarantine(
     entries: Iterable[Entry],
     reader: JournalReader,
-    judge: Judge,
+    judge: MessageValidator,
     writer: ParkWriter,
     quarantine: Quarantine,
     *,
@@ -222,8 +222,8 @@ async def replay_quarantine(
         if maybe_record is None:
             retried.left["no_longer_in_journal"] += 1
             continue
-        verdict = judge_safely(judge, replace(maybe_record, received_at_ms=now()))
-        one = await retry(entry, Kept(maybe_record, verdict, entry.place), writer, add)
+        verdict = validate_safely(judge, replace(maybe_record, received_at_ms=now()))
+        one = await retry(entry, Journaled(maybe_record, verdict, entry.place), writer, add)
         retried.rows += one.rows
         if one.maybe_reason is None:
             retried.entries += 1
@@ -232,7 +232,7 @@ async def replay_quarantine(
     return retried
 
 
-async def retry(entry: Entry, kept: Kept, writer: ParkWriter, add: Add) -> Retry:
+async def retry(entry: Entry, kept: Journaled, writer: ParkWriter, add: Add) -> Retry:
     """Write what is good now of an entry, whose message was judged again, and note what is settled."""
     verdict = kept.verdict
     if verdict.maybe_reason is not None:

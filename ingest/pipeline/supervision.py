@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ingest.journal.segments import Record
-from ingest.validation.messages import UNEXPECTED, Judge, Verdict, refuse
+from ingest.validation.messages import UNEXPECTED, MessageValidator, ValidationResult, refuse
 
 _LOGGER = logging.getLogger(__name__)
 #: Subjects whose traceback the log has; beyond this number nothing new is logged.
@@ -47,7 +47,7 @@ def _is_first(subject: str, error: Exception) -> bool:
     return True
 
 
-def judge_safely(judge: Judge, record: Record) -> Verdict:
+def validate_safely(judge: MessageValidator, record: Record) -> ValidationResult:
     """Judge a record; never raises."""
     return supervised(
         record.topic,

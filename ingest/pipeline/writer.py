@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _FIRST_PAUSE_S = 0.25
 #: Short, so that live data are there within seconds after an outage; one body per park is no storm.
-_LONGEST_PAUSE_S = 5.0
+_MAX_PAUSE_S = 5.0
 _JITTER = 0.3
 #: An outage that lasts longer is an event.
 ALARM_AFTER_MS = 60_000
@@ -40,17 +40,17 @@ ALARM_AFTER_MS = 60_000
 _LateLines = Callable[[range], list[bytes]]
 
 
-def pause_s(attempt: int, dice: float, *, retry_after_s: float | None = None) -> float:
-    """Give the seconds to wait after a failed attempt.
+def pause_s(attempt: int, jitter: float, *, retry_after_s: float | None = None) -> float:
+    """Return the seconds to wait after a failed attempt.
 
     Args:
         attempt: 0 for the first.
-        dice: A number in [0, 1).
+        jitter: A number in [0, 1).
         retry_after_s: What the server asked for; believed up to the longest pause.
     """
-    grown_s = min(_FIRST_PAUSE_S * 2.0 ** min(attempt, 10), _LONGEST_PAUSE_S)
-    asked_s = min(retry_after_s or 0.0, _LONGEST_PAUSE_S)
-    return max(grown_s, asked_s) * (1 - _JITTER * dice)
+    grown_s = min(_FIRST_PAUSE_S * 2.0 ** min(attempt, 10), _MAX_PAUSE_S)
+    asked_s = min(retry_after_s or 0.0, _MAX_PAUSE_S)
+    return max(grown_s, asked_s) * (1 - _JITTER * jitter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Trouble:
         return isinstance(self.error, StoreDenied)
 
 
-class LateBook:
+class LateNotices:
     """Makes `late` points: times strictly increase over all of them, also where the clock is set back.
 
     What is late is measured by the latest time that the clock ever showed: the rollup may have published
@@ -92,7 +92,7 @@ class LateBook:
         self._last_ms = 0
 
     def lines(self, rows: Sequence[StoredRow]) -> list[bytes]:
-        """Give a line for each meter that has rows whose slot ended more than a minute ago."""
+        """Return a line for each meter that has rows whose slot ended more than a minute ago."""
         self._latest_ms = max(self._clock_ms(), self._latest_ms)
         # The start of the last slot for which a row is not late yet.
         cutoff_ms = (self._latest_ms - LATE_AFTER_MS) // SLOT_MS * SLOT_MS
@@ -123,16 +123,16 @@ class ParkWriter:
         instance: str,
         events: EventBook,
         clock_ms: Callable[[], int],
-        dice: Callable[[], float],
+        jitter: Callable[[], float],
         since_ms: int = 0,
     ) -> None:
         """Begin; `since_ms` is the latest time that a former process is known to have had."""
         self._store = store
         self._database = raw_database(park)
-        self._late = LateBook(park, instance, clock_ms, since_ms=since_ms)
+        self._late = LateNotices(park, instance, clock_ms, since_ms=since_ms)
         self._events = events
         self._clock_ms = clock_ms
-        self._dice = dice
+        self._jitter = jitter
         self.maybe_trouble: Trouble | None = None
         self.bodies = 0
 
@@ -175,7 +175,7 @@ class ParkWriter:
             except (StoreUnavailable, StoreDenied) as error:
                 self._note(error)
                 asked_s = error.retry_after_s if isinstance(error, StoreUnavailable) else None
-                await asyncio.sleep(pause_s(attempt, self._dice(), retry_after_s=asked_s))
+                await asyncio.sleep(pause_s(attempt, self._jitter(), retry_after_s=asked_s))
                 attempt += 1
             else:
                 self.bodies += 1

@@ -25,7 +25,7 @@ _ITERATIONS = 101
 
 
 def hashed(password: str, salt: bytes) -> str:
-    """Give a password's entry: `$7$<iterations>$<salt>$<hash>`."""
+    """Return a password's entry: `$7$<iterations>$<salt>$<hash>`."""
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
     return f"$7${_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
@@ -36,7 +36,7 @@ def gateway_user(park: str, gateway: str) -> str:
 
 
 def rules(parks: Iterable[Park]) -> Mapping[str, Sequence[str]]:
-    """Give each user's ACL lines: ingest, and every gateway that holds or held a meter of the parks."""
+    """Return each user's ACL lines: ingest, and every gateway that holds or held a meter of the parks."""
     by_user: dict[str, Sequence[str]] = {INGEST_USER: tuple(_ingest_rules())}
     for park in parks:
         gateways = {gateway for meter in park.meters.values() for gateway in meter.gateway.values}
@@ -62,7 +62,7 @@ def _gateway_rules(park: str, gateway: str) -> Iterator[str]:
 
 
 def password_file(passwords: Mapping[str, str]) -> str:
-    """Give the text of the password file from hashed passwords by user."""
+    """Return the text of the password file from hashed passwords by user."""
     return "".join(f"{user}:{entry}\n" for user, entry in passwords.items())
 
 
@@ -73,13 +73,13 @@ def users_in(text: str) -> Mapping[str, str]:
 
 
 def acl_sections(by_user: Mapping[str, Sequence[str]]) -> str:
-    """Give the text of users' sections in an ACL file."""
+    """Return the text of users' sections in an ACL file."""
     return "".join(
         f"user {user}\n" + "".join(f"{line}\n" for line in by_user[user]) + "\n" for user in by_user
     )
 
 
 def users_in_acl(text: str) -> frozenset[str]:
-    """Give the users that have a section in an ACL file."""
+    """Return the users that have a section in an ACL file."""
     lines = (line.split() for line in text.splitlines())
     return frozenset(words[1] for words in lines if words[:1] == ["user"] and words[1:])

@@ -70,9 +70,9 @@ class Accounts:
         self._by_gateway: dict[str, Account] = defaultdict(Account)
 
     def of(self, gateway: str) -> Account:
-        """Give the account of a gateway; a new one is opened for a new gateway."""
+        """Return the account of a gateway; a new one is opened for a new gateway."""
         return self._by_gateway[gateway]
 
     def snapshot(self) -> dict[str, Account]:
-        """Give the accounts by gateway; safe from any thread."""
+        """Return the accounts by gateway; safe from any thread."""
         return dict(self._by_gateway)

@@ -41,7 +41,7 @@ class AckBook:
         return bool(self._outcomes)
 
     def take(self, now_ms: int) -> list[tuple[str, Ack]]:
-        """Give one acknowledgement per gateway with everything noted since the last time."""
+        """Return one acknowledgement per gateway with everything noted since the last time."""
         taken, self._outcomes = self._outcomes, defaultdict(dict)
         return [(gateway, _ack(list(outcomes.values()), now_ms)) for gateway, outcomes in taken.items()]
 

@@ -1,7 +1,7 @@
 """Which messages are on their way and which were acknowledged lately. Pure.
 
 A message is known by (gateway, epoch, seq). While it is pending, a resend is dropped. After its
-acknowledgement a resend means that the acknowledgement was lost: it is told again from the last `MOST_RECENT`
+acknowledgement a resend means that the acknowledgement was lost: it is told again from the last `MAX_RECENT`
 outcomes of a park, if the body is the same, and neither journaled nor written again. An older resend, or one
 after a restart, takes the whole way once more, which does no harm: writing is idempotent.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ingest.receive.acks import Outcome
 from metering.messages.data import MessageId
 
-MOST_RECENT = 10_000
+MAX_RECENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class _Recent:
 class Deliveries:
     """The messages of one park."""
 
-    def __init__(self, most_recent: int = MOST_RECENT) -> None:
-        self._most_recent = most_recent
+    def __init__(self, max_recent: int = MAX_RECENT) -> None:
+        self._max_recent = max_recent
         self._pending: set[tuple[str, MessageId]] = set()
         self._recent: OrderedDict[tuple[str, MessageId], _Recent] = OrderedDict()
 
@@ -51,11 +51,11 @@ class Deliveries:
         self._pending.discard(key)
         self._recent[key] = _Recent(hash(body), outcome)
         self._recent.move_to_end(key)
-        while len(self._recent) > self._most_recent:
+        while len(self._recent) > self._max_recent:
             self._recent.popitem(last=False)
 
     def maybe_outcome(self, gateway: str, message: MessageId, body: bytes) -> Outcome | None:
-        """Give what became of the same message, if it was acknowledged lately."""
+        """Return what became of the same message, if it was acknowledged lately."""
         maybe_recent = self._recent.get((gateway, message))
         if maybe_recent is None or maybe_recent.body_hash != hash(body):
             return None

@@ -4,7 +4,7 @@ Invariants:
 - A message is PUBACKed exactly when it enters the queue. While the queue is full, or held because the journal
   cannot be written, messages wait outside with their PUBACK withheld: the broker's Receive Maximum then stops
   the flow.
-- Memory is bounded even if the broker overshoots: of a message beyond `most_outside_bytes` only its packet id
+- Memory is bounded even if the broker overshoots: of a message beyond `max_outside_bytes` only its packet id
   is kept, and its gateway sends it again.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from ingest.receive.subscriber import Arrival
 
-MOST_BYTES = 16 * 1024 * 1024
-MOST_OUTSIDE_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+MAX_OUTSIDE_BYTES = 64 * 1024 * 1024
 #: What Python needs for a message besides its body.
 _OVERHEAD_BYTES = 1000
 
@@ -27,26 +27,26 @@ class Intake:
         self,
         puback: Callable[[Arrival], None],
         *,
-        most_bytes: int = MOST_BYTES,
-        most_outside_bytes: int = MOST_OUTSIDE_BYTES,
+        max_bytes: int = MAX_BYTES,
+        max_outside_bytes: int = MAX_OUTSIDE_BYTES,
     ) -> None:
         self._puback = puback
-        self._most_bytes = most_bytes
-        self._most_outside_bytes = most_outside_bytes
+        self._max_bytes = max_bytes
+        self._max_outside_bytes = max_outside_bytes
         self._queue: deque[Arrival] = deque()
         self._outside: deque[Arrival] = deque()
-        self._let_go: deque[Arrival] = deque()
+        self._discarded: deque[Arrival] = deque()
         self._arrived = asyncio.Event()
         self._is_held = False
         self._is_closed = False
         self.queued_bytes = 0
         self.outside_bytes = 0
-        self.let_go = 0
+        self.discarded = 0
 
     @property
     def withheld(self) -> int:
         """Messages whose PUBACK is withheld."""
-        return len(self._outside) + len(self._let_go)
+        return len(self._outside) + len(self._discarded)
 
     @property
     def is_finished(self) -> bool:
@@ -57,14 +57,14 @@ class Intake:
         """Take a message, now or when there is room; false when it is not taken."""
         if self._is_closed:
             return False
-        if not self._is_held and not self._outside and self.queued_bytes < self._most_bytes:
+        if not self._is_held and not self._outside and self.queued_bytes < self._max_bytes:
             self._enter(arrival)
-        elif self.outside_bytes < self._most_outside_bytes:
+        elif self.outside_bytes < self._max_outside_bytes:
             self._outside.append(arrival)
             self.outside_bytes += _size(arrival)
         else:
-            self.let_go += 1
-            self._let_go.append(_without_body(arrival))
+            self.discarded += 1
+            self._discarded.append(_without_body(arrival))
             return False
         return True
 
@@ -78,12 +78,12 @@ class Intake:
         """Wait until something is queued, or the intake is closed."""
         await self._arrived.wait()
 
-    def take(self, most_bytes: int, most_messages: int) -> list[Arrival]:
-        """Give the oldest messages, at least one if any is there."""
+    def take(self, max_bytes: int, max_messages: int) -> list[Arrival]:
+        """Return the oldest messages, at least one if any is there."""
         taken: list[Arrival] = []
         taken_bytes = 0
-        while self._queue and len(taken) < most_messages:
-            if taken and taken_bytes + _size(self._queue[0]) > most_bytes:
+        while self._queue and len(taken) < max_messages:
+            if taken and taken_bytes + _size(self._queue[0]) > max_bytes:
                 break
             arrival = self._queue.popleft()
             taken.append(arrival)
@@ -97,12 +97,12 @@ class Intake:
     def _let_in(self) -> None:
         if self._is_held or self._is_closed:
             return
-        while self._outside and self.queued_bytes < self._most_bytes:
+        while self._outside and self.queued_bytes < self._max_bytes:
             arrival = self._outside.popleft()
             self.outside_bytes -= _size(arrival)
             self._enter(arrival)
-        while self._let_go and not self._outside:
-            self._puback(self._let_go.popleft())
+        while self._discarded and not self._outside:
+            self._puback(self._discarded.popleft())
 
     def hold(self) -> None:
         """Let nothing in until `release`."""

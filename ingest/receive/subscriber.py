@@ -43,7 +43,7 @@ RECEIVE_MAXIMUM = 1000
 MAXIMUM_PACKET_BYTES = 256 * 1024
 _KEEPALIVE_S = 20
 _FIRST_PAUSE_S = 0.25
-_LONGEST_PAUSE_S = 5.0
+_MAX_PAUSE_S = 5.0
 _JITTER = 0.3
 _GOODBYE_S = 3.0
 
@@ -138,7 +138,7 @@ class Subscriber:
         self._is_holding = True
         self.publish(self._subscription.status_topic, self._own_status(), retain=True)
 
-    def go_on(self) -> None:
+    def check_stop(self) -> None:
         """Take messages again: by a new connection, to which the broker gives all retained ones anew."""
         self._is_holding = False
         client = self._maybe_client
@@ -181,7 +181,7 @@ class Subscriber:
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             was_up = self._connect_once()
-            pause_s = _FIRST_PAUSE_S if was_up else min(2 * pause_s, _LONGEST_PAUSE_S)
+            pause_s = _FIRST_PAUSE_S if was_up else min(2 * pause_s, _MAX_PAUSE_S)
             self._stopping.wait(pause_s * (1 - _JITTER * random.random()))  # noqa: S311 - jitter, no secret
 
     def _connect_once(self) -> bool:

@@ -17,7 +17,7 @@ corrupt reads made too high have no effect, and a load that is new is known afte
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ingest.intervals.counters import CounterRules, Course, Read
+from ingest.intervals.counters import CounterRules, CounterSeries, Read
 from ingest.intervals.joints import unwrap_between
 from ingest.intervals.rises import MAINS_V, MS_PER_HOUR, cap_of, rated_per_h
 from ingest.intervals.spans import Span
@@ -58,7 +58,7 @@ class Caps:
         self._park = park
         self._quantities = park.quantities
 
-    def course(self, counter: CounterReads, counting: Counting) -> Course:
+    def course(self, counter: CounterReads, counting: Counting) -> CounterSeries:
         """Return the course of a counter.
 
         Raises:
@@ -103,6 +103,6 @@ class Caps:
 
 def _course(
     counter: CounterReads, counting: Counting, rules: CounterRules, per_h: int, slack_ms: int
-) -> Course:
+) -> CounterSeries:
     capped = replace(rules, cap=cap_of(per_h, step=rules.step, slack_ms=slack_ms))
     return unwrap_between(counter.reads, capped, [joint.at_ms for joint in counting.joints])

@@ -30,7 +30,7 @@ from metering.series import (
 )
 
 #: Meters' slots held in memory at a time.
-_MOST_POINTS = 100_000
+_MAX_POINTS = 100_000
 _KEYS = ("level", "group")
 
 
@@ -78,7 +78,7 @@ class GroupStage:
         *,
         media: Mapping[str, Medium],
         readiness: Readiness,
-        go_on: Callable[[], None],
+        check_stop: Callable[[], None],
     ) -> None:
         """Begin.
 
@@ -88,10 +88,10 @@ class GroupStage:
             announced_by: The gateway that announced each meter first.
             media: Of all meters; one that counts nothing, or not yet, is a member all the same.
             readiness: How far they are.
-            go_on: Called before each chunk; may raise to end the work there.
+            check_stop: Called before each chunk; may raise to end the work there.
         """
         self._store = store
-        self._go_on = go_on
+        self._check_stop = check_stop
         self._park = park
         self._derived = DerivedDatabase(store, park.id)
         self._raw = RawDatabase(store, park)
@@ -100,7 +100,7 @@ class GroupStage:
         self._sums = SumsOverTime(park)
         self._members = MemberLines(park, announced_by)
         self._changes_ms = park.relation_changes_ms()
-        self._most_slots = max(1, _MOST_POINTS // max(1, len(park.meters)))
+        self._max_slots = max(1, _MAX_POINTS // max(1, len(park.meters)))
 
     def derive(self, what: Regrouping, *, now_ms: int) -> Counts:
         """Derive and publish the groups of some spans, in the order of time.
@@ -110,8 +110,8 @@ class GroupStage:
         """
         counts = Counts()
         for span in what.spans:
-            for chunk in span.chunks(self._most_slots):
-                self._go_on()
+            for chunk in span.chunks(self._max_slots):
+                self._check_stop()
                 counts += self._derive_chunk(chunk, what, now_ms)
         return counts
 
@@ -156,7 +156,7 @@ class GroupStage:
         return min((settled_ms.get(meter, END_MS) for meter in _meters_of(group)), default=END_MS)
 
     def _without_slots(self, slots: Mapping[int, MeterSlots]) -> Mapping[str, Medium]:
-        """Give the meters that do not have all of these slots."""
+        """Return the meters that do not have all of these slots."""
         with_all = set.intersection(*(set(meters) for meters in slots.values()))
         return {meter: medium for meter, medium in self._media.items() if meter not in with_all}
 
@@ -178,7 +178,7 @@ def _tags(group: GroupSums) -> Tags:
 
 
 def _fields(group: GroupSums, meters: MeterSlots) -> dict[str, Field]:
-    """Give the fields of a group's slot; none where none of its meters has begun."""
+    """Return the fields of a group's slot; none where none of its meters has begun."""
     fields: dict[str, Field] = {}
     for one in group.sums:
         maybe_value = evaluate(one, meters)

@@ -16,7 +16,7 @@ from ingest.intervals.counters import HOLD_MS
 from ingest.intervals.slots import ceil_slot, floor_slot
 from ingest.intervals.spans import Span, maybe_span, merged
 from ingest.rollup.groups import GroupStage, Readiness, Regrouping
-from ingest.rollup.late import LateBook
+from ingest.rollup.late import LateNoticeLog
 from ingest.rollup.meters import MeterStage, Work
 from ingest.rollup.notices import NoticeBoard
 from ingest.rollup.park_edition import fingerprint, maybe_changed_from
@@ -55,23 +55,24 @@ class Cycle:
 class Rollup:
     """The rollup of one park; used by one thread at a time."""
 
-    def __init__(self, store: Store, park: Park, *, go_on: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, park: Park, *, check_stop: Callable[[], None] = lambda: None) -> None:
         """Begin; nothing is read before the first cycle.
 
         Args:
             store: Where the park's databases are.
             park: Its description.
-            go_on: Called between pieces of long work; may raise to end a cycle there, which loses nothing.
+            check_stop: Called between pieces of long work; may raise to end a cycle there, which loses
+            nothing.
         """
         self._store = store
-        self._go_on = go_on
+        self._check_stop = check_stop
         self.park = park
         self._raw = RawDatabase(store, park)
         self._derived = DerivedDatabase(store, park.id)
-        self._meters = MeterStage(store, park, owe=self._owe, go_on=go_on)
+        self._meters = MeterStage(store, park, owe=self._owe, check_stop=check_stop)
         self._book = ProgressBook(store, park.id)
         self.board = NoticeBoard(store, park.id)
-        self._late: LateBook | None = None
+        self._late: LateNoticeLog | None = None
         self._looked_at_ms = 0
         #: When rows of an unsynchronised clock were last found, by meter.
         self._left_out_ms: Mapping[str, int] = {}
@@ -126,7 +127,7 @@ class Rollup:
         self._meters.notices = []
         return Cycle(counts, groups)
 
-    def _begin(self, now_ms: int) -> LateBook:
+    def _begin(self, now_ms: int) -> LateNoticeLog:
         """Find out where a former process stopped."""
         self._look_around(now_ms)
         self._meters.progress, self._kept = self._book.read()
@@ -137,7 +138,7 @@ class Rollup:
             self._edited_from_ms = BEGINNING_MS
         if self._kept.noticed_ms is None:  # nothing was derived yet: all readings will be, whenever they came
             self._keep(replace(self._kept, noticed_ms=now_ms))
-        self._late = LateBook(since_ms=min(now_ms, self._kept.noticed_ms or now_ms))
+        self._late = LateNoticeLog(since_ms=min(now_ms, self._kept.noticed_ms or now_ms))
         return self._late
 
     def _keep(self, progress: ParkProgress) -> None:
@@ -206,7 +207,7 @@ class Rollup:
                 yield maybe_one
 
     def _touched(self, medium: Medium, due: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
-        """Give how far what came late bears on slots: to the next reads that it cannot change.
+        """Return how far what came late bears on slots: to the next reads that it cannot change.
 
         A read is judged by those within the return time, and each of these by others; the reads of the
         counter that are further away are as they were, and so are the slots beyond them.
@@ -270,12 +271,12 @@ class Rollup:
         return counts
 
     def _published_ms(self, ended_ms: int) -> int:
-        """Give the boundary up to which all meters of the park are published."""
+        """Return the boundary up to which all meters of the park are published."""
         waiting = self._waiting()
         return min((waiting[meter] for meter in waiting.keys() & self.park.meters), default=ended_ms)
 
     def _waiting(self) -> Mapping[str, int]:
-        """Give the start of each meter's first slot that is not published; without readings it has none."""
+        """Return the start of each meter's first slot that is not published; without readings it has none."""
         there = self._meters.progress.keys() & self._meters.catalogue.meters
         return {meter: self._meters.progress[meter].next_ms for meter in there}
 
@@ -302,7 +303,7 @@ class Rollup:
             announced_by,
             media=self._meters.catalogue.media,
             readiness=readiness,
-            go_on=self._go_on,
+            check_stop=self._check_stop,
         )
 
     def _note_edition(self, now_ms: int) -> None:

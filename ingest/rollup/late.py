@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from ingest.rollup.series.raw import LateNotice
 from metering.series import LATE_REREAD_MS
 
-_LONGEST_WAIT_MS = 2 * 60 * 1000
+_MAX_WAIT_MS = 2 * 60 * 1000
 
 
-class LateBook:
+class LateNoticeLog:
     """The late notices of a park."""
 
     def __init__(self, *, since_ms: int) -> None:
@@ -48,8 +48,8 @@ class LateBook:
         self._known = {key: time_ms for key, time_ms in self._known.items() if time_ms >= oldest_ms}
 
     def due(self, *, now_ms: int, is_patient: bool) -> Mapping[str, tuple[int, int]]:
-        """Give the times, first and last, that came late per meter, if it is time to deal with them."""
-        has_waited = now_ms - self._waiting_since_ms >= _LONGEST_WAIT_MS
+        """Return the times, first and last, that came late per meter, if it is time to deal with them."""
+        has_waited = now_ms - self._waiting_since_ms >= _MAX_WAIT_MS
         return dict(self._waiting) if self._is_quiet or has_waited or not is_patient else {}
 
     def done(self, meters: Iterable[str]) -> None:

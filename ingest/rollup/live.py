@@ -34,9 +34,9 @@ from metering.series import (
     rollup_database,
 )
 
-_SHORTEST_FRESH_MS = 30_000
+_MIN_FRESH_MS = 30_000
 #: A meter polled less often than every half hour has no live value.
-_LONGEST_FRESH_MS = 60 * 60 * 1000
+_MAX_FRESH_MS = 60 * 60 * 1000
 
 #: Field of `group_live`, carrier, and the gauge that it adds up. Flows of gas and water do not mix.
 _FIGURES = (
@@ -55,7 +55,7 @@ class Newest:
 
 def fresh_ms(counting: Counting) -> int:
     """Return the age up to which a meter's value is live."""
-    return min(max(2 * counting.poll_ms, _SHORTEST_FRESH_MS), _LONGEST_FRESH_MS)
+    return min(max(2 * counting.poll_ms, _MIN_FRESH_MS), _MAX_FRESH_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class LiveFigures:
 
     def _newest(self, facts: Mapping[str, Counting], now_ms: int) -> dict[str, dict[str, Newest]]:
         """Ask for the newest gauges of all meters, by field and meter."""
-        oldest_ms = now_ms - max((fresh_ms(one) for one in facts.values()), default=_SHORTEST_FRESH_MS)
+        oldest_ms = now_ms - max((fresh_ms(one) for one in facts.values()), default=_MIN_FRESH_MS)
         queries = [
             f'SELECT last("{gauge}") AS "{name}" FROM "{carrier.medium}"'
             f' WHERE time >= {oldest_ms}ms AND time <= {now_ms}ms GROUP BY "meter"'

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ingest.intervals.counters import LOOK_BACK_MS, Course
+from ingest.intervals.counters import LOOK_BACK_MS, CounterSeries
 from ingest.intervals.lone import ALONE_MS, lone_times
 from ingest.intervals.slots import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
 from ingest.intervals.spans import Span, maybe_span, merged
@@ -21,7 +21,7 @@ from ingest.rollup.notices import Notice, exchanges, rises
 from ingest.rollup.series.derived import DerivedDatabase
 from ingest.rollup.series.facts import UNKNOWN, Counting
 from ingest.rollup.series.progress import Asleep, Progress, ProgressBook
-from ingest.rollup.series.raw import Catalogue, Edge, RawDatabase, Reads
+from ingest.rollup.series.raw import Edge, RawDatabase, Reads, StoredMeters
 from ingest.rollup.series.replacement import Counts, Replacement
 from ingest.store.contract import Store
 from ingest.store.line_protocol import Field
@@ -32,7 +32,7 @@ from metering.series import LATE_AFTER_MS, METER_15M, SLOT_MS, coverage_field, q
 _LOGGER = logging.getLogger(__name__)
 
 #: Rows that a query may be expected to give; bounds memory.
-_MOST_ROWS = 200_000
+_MAX_ROWS = 200_000
 #: Reads taken from beyond a window where it has none itself: those within the look-back, and these.
 _EDGE_READS = 20
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -67,7 +67,7 @@ class MeterStage:
     """Computes and publishes the slots of a park's meters."""
 
     def __init__(
-        self, store: Store, park: Park, *, owe: Callable[[], None], go_on: Callable[[], None]
+        self, store: Store, park: Park, *, owe: Callable[[], None], check_stop: Callable[[], None]
     ) -> None:
         """Begin.
 
@@ -75,10 +75,10 @@ class MeterStage:
             store: Where both databases are.
             park: Whose meters.
             owe: Called before what is in `rolled` is changed.
-            go_on: Called before each batch; may raise to end the work there.
+            check_stop: Called before each batch; may raise to end the work there.
         """
         self._store = store
-        self._go_on = go_on
+        self._check_stop = check_stop
         self._park = park.id
         self._raw = RawDatabase(store, park)
         self._caps = Caps(self._raw, park)
@@ -89,7 +89,7 @@ class MeterStage:
         self._woken: list[Work] = []
         self._told_lone: set[tuple[str, str, int]] = set()
         self.facts: Mapping[str, Counting] = {}
-        self.catalogue = Catalogue({}, {})
+        self.catalogue = StoredMeters({}, {})
         self.progress: dict[str, Progress] = {}
         #: Counters of each meter that were ever read.
         self.known: dict[str, set[str]] = defaultdict(set)
@@ -108,7 +108,7 @@ class MeterStage:
         """Compute and publish; gives what changed, and notes in `rolled` what was computed."""
         counts = Counts()
         for batch in self._batches(works):
-            self._go_on()
+            self._check_stop()
             rolled = self._roll_batch(batch, now_ms)
             self.rolled = merged([*self.rolled, *(one.span for _, one in rolled)])
             self._owe()
@@ -126,7 +126,7 @@ class MeterStage:
         for work in sorted(pieces, key=lambda one: (one.span.start_ms // _DAY_MS, one.medium)):
             more = self._rows(work)
             is_near = work.span.start_ms - start_ms < _DAY_MS
-            if batch and (work.medium is not batch[0].medium or not is_near or rows + more > _MOST_ROWS):
+            if batch and (work.medium is not batch[0].medium or not is_near or rows + more > _MAX_ROWS):
                 yield batch
                 batch, rows = [], 0
             if not batch:
@@ -141,7 +141,7 @@ class MeterStage:
         return span_ms // self._counting(work.meter).poll_ms
 
     def _pieces(self, work: Work) -> Iterator[Work]:
-        most = max(1, _MOST_ROWS * self._counting(work.meter).poll_ms // SLOT_MS)
+        most = max(1, _MAX_ROWS * self._counting(work.meter).poll_ms // SLOT_MS)
         for span in work.span.chunks(most):
             yield replace(work, span=span)
 
@@ -261,9 +261,9 @@ class MeterStage:
         return _Rolled(span, points, Progress(span.stop_ms, resume_ms, latest_ms, asleep))
 
     def _due_span(
-        self, work: Work, courses: Mapping[str, Course], latest_ms: int, now_ms: int
+        self, work: Work, courses: Mapping[str, CounterSeries], latest_ms: int, now_ms: int
     ) -> Span | None:
-        """Give the slots that have begun to be counted and are not waiting for a read."""
+        """Return the slots that have begun to be counted and are not waiting for a read."""
         maybe_progress = self.progress.get(work.meter)
         start_ms, stop_ms = work.span.start_ms, work.span.stop_ms
         begun_ms = ceil_slot(min(course.times_ms[0] for course in courses.values()))
@@ -311,13 +311,13 @@ class MeterStage:
         return replace(before, resume_ms=resume_ms, latest_ms=None)
 
 
-def _awake(courses: Mapping[str, Course], latest_ms: int) -> Mapping[str, Course]:
+def _awake(courses: Mapping[str, CounterSeries], latest_ms: int) -> Mapping[str, CounterSeries]:
     """Return the counters that were read within a day of the newest read of their meter."""
     return {name: course for name, course in courses.items() if course.times_ms[-1] >= latest_ms - _DAY_MS}
 
 
 def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
-    """Give the fields of a slot's point."""
+    """Return the fields of a slot's point."""
     fields: dict[str, Field] = {}
     for name, one in values.items():
         if one.value is not None:
@@ -327,8 +327,8 @@ def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
     return fields
 
 
-def _resume_ms(courses: Iterable[Course], latest_ms: int, return_ms: int, now_ms: int) -> int:
-    """Give the start of the first slot that a later read may change without a notice of being late.
+def _resume_ms(courses: Iterable[CounterSeries], latest_ms: int, return_ms: int, now_ms: int) -> int:
+    """Return the start of the first slot that a later read may change without a notice of being late.
 
     A read is judged for good once there are reads from beyond the return time after it; rows from before the
     last whole slot do not come any more without a notice.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ingest.events.book import ROLLUP_KINDS, Event, EventBook, read_open
-from ingest.intervals.counters import Course
+from ingest.intervals.counters import CounterSeries
 from ingest.intervals.spans import Span
 from ingest.rollup.series.facts import Joint
 from ingest.store.contract import Store
@@ -46,7 +46,7 @@ class Notice:
         return self.kind, self.meter, self.at_ms, self.parameters.get("quantity", "")
 
 
-def rises(meter: str, quantity: Quantity, course: Course, span: Span) -> Iterator[Notice]:
+def rises(meter: str, quantity: Quantity, course: CounterSeries, span: Span) -> Iterator[Notice]:
     """Yield the rises above the cap that end in a span of slots."""
     for one in course.excesses:
         if span.start_ms <= one.to_ms < span.stop_ms:

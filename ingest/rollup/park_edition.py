@@ -17,13 +17,13 @@ _FORMULAS = 1
 
 
 def fingerprint(park: Park) -> str:
-    """Give a text that differs whenever the groups of two editions may differ."""
+    """Return a text that differs whenever the groups of two editions may differ."""
     meaning = repr((_FORMULAS, sorted((meter, repr(facts)) for meter, facts in park.meters.items())))
     return hashlib.sha256(meaning.encode()).hexdigest()
 
 
 def maybe_changed_from(old: Park, new: Park) -> int | None:
-    """Give the first instant from which the groups of two editions may differ; `None` = never."""
+    """Return the first instant from which the groups of two editions may differ; `None` = never."""
     return min(_changes(old, new), default=None)
 
 

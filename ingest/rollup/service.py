@@ -64,7 +64,7 @@ class Health:
         return self.park_is_valid and not self.troubles
 
     def routes(self) -> Routes:
-        """Give the local pages."""
+        """Return the local pages."""
         return {"/healthz": self._healthz, "/metrics": self._metrics}
 
     def _healthz(self) -> Page:
@@ -98,14 +98,14 @@ class Service:
         folder: ParkFolder,
         *,
         clock_ms: Callable[[], int],
-        dice: Callable[[], float],
+        jitter: Callable[[], float],
     ) -> None:
         self._store = store
         self._is_stopping = threading.Event()
-        self._rollup = Rollup(store, park, go_on=self._go_on)
+        self._rollup = Rollup(store, park, check_stop=self._check_stop)
         self._folder = folder
         self._clock_ms = clock_ms
-        self._dice = dice
+        self._jitter = jitter
         self._live = LiveFigures(store, park)
         self._facts: dict[str, Counting] = {}
         self._facts_at_ms = 0
@@ -127,7 +127,7 @@ class Service:
         await asyncio.sleep(_LAST_ANSWER_S)
         self._store.close()
 
-    def _go_on(self) -> None:
+    def _check_stop(self) -> None:
         if self._is_stopping.is_set():
             raise _Stopped
 
@@ -141,7 +141,7 @@ class Service:
                 return
             except (StoreError, ClockDoubted) as error:
                 self._note(what, error)
-                wait_s = pause_s(attempt, self._dice())
+                wait_s = pause_s(attempt, self._jitter())
                 attempt += 1
             else:
                 self._note_success(what)

@@ -32,7 +32,7 @@ class ParkHealth:
         not_taken: Messages that were not taken while the clock was in doubt, since the start.
         rows_ahead: Rows in the quarantine that are judged again when their time has come.
         rows_judged_again: Rows of that kind that were stored, since the start.
-        let_go: Messages of which only the packet id was kept, since the start.
+        discarded: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
         unreadable_statuses: Statuses that could not be read, since the start, by gateway.
         failures: Messages and events that our own code failed on outside the judgement, since the start.
@@ -46,7 +46,7 @@ class ParkHealth:
     is_connected: bool
     queued_bytes: int
     withheld: int
-    let_go: int
+    discarded: int
     not_taken: int
     rows_ahead: int
     rows_judged_again: int
@@ -62,7 +62,7 @@ Snapshot = Callable[[], Sequence[ParkHealth]]
 
 
 def routes(snapshot: Snapshot) -> Routes:
-    """Give the pages."""
+    """Return the pages."""
     registry = CollectorRegistry()
     registry.register(_ParkCollector(snapshot))
     return {
@@ -140,7 +140,7 @@ _ROW_COUNTERS: tuple[tuple[str, str, Callable[[Account], int]], ...] = (
 )
 _PARK_COUNTERS: tuple[tuple[str, str, Callable[[ParkHealth], int]], ...] = (
     ("bodies_written", "Bodies written to InfluxDB", lambda park: park.bodies),
-    ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.let_go),
+    ("messages_let_go", "Messages beyond the bounds of memory", lambda park: park.discarded),
     ("messages_not_taken", "Messages not taken while the clock was in doubt", lambda park: park.not_taken),
     ("rows_judged_again", "Rows stored that had been ahead", lambda park: park.rows_judged_again),
     ("messages_stray", "Messages on topics of no gateway", lambda park: park.strays),
@@ -164,7 +164,7 @@ class _ParkCollector(Collector):
         self._snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
-        """Give the metrics."""
+        """Return the metrics."""
         parks = self._snapshot()
         for name, text, count in _PARK_COUNTERS:
             yield _filled(CounterMetricFamily(_full(name), text, labels=["park"]), parks, count)

@@ -18,7 +18,7 @@ from ingest.clock.rules import ClockGuard, latest_time_ms
 from ingest.events.book import RUN_KINDS, Event, EventBook, read_open
 from ingest.events.reports import Reports, encode_status
 from ingest.pipeline.ahead import Ahead
-from ingest.pipeline.journal_and_quarantine import Safekeeping
+from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.pipeline.judge_again import JudgeAgain
 from ingest.pipeline.pipeline import Park as Parts
 from ingest.pipeline.pipeline import Pipeline
@@ -34,7 +34,7 @@ from ingest.receive.subscriber import Arrival, Subscriber, Subscription
 from ingest.service.health import ParkHealth
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError
-from ingest.validation.messages import Judge
+from ingest.validation.messages import MessageValidator
 from ingest.validation.registry import Registry, load_registry
 from metering.messages import ack, topics
 from metering.messages.ack import Ack
@@ -55,15 +55,15 @@ DRAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class SharedResources:
     """What all parks of a process share."""
 
     store: Store
-    safekeeping: Safekeeping
+    safekeeping: JournalAndQuarantine
     instance: str
     clocks: Clocks
     guard: ClockGuard
-    dice: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
 
     def clock_ms(self) -> int:
         """Return the time, UTC milliseconds since 1970."""
@@ -80,7 +80,7 @@ class Surroundings:
 class ParkService:
     """Runs one park; hears its subscriber."""
 
-    def __init__(self, park: Park, subscription: Subscription, around: Surroundings) -> None:
+    def __init__(self, park: Park, subscription: Subscription, around: SharedResources) -> None:
         self._park = park
         self._around = around
         #: What is wrong with the edited park descriptions; empty = nothing.
@@ -97,7 +97,7 @@ class ParkService:
             instance=around.instance,
             events=self._events,
             clock_ms=around.clock_ms,
-            dice=around.dice,
+            jitter=around.jitter,
             since_ms=latest_time_ms(around.safekeeping.maybe_newest_ms(park.id), around.clock_ms()),
         )
         self._ahead = Ahead()
@@ -132,7 +132,7 @@ class ParkService:
 
     async def _work(self, registry: Registry, stopping: asyncio.Event) -> None:
         pipeline = self._maybe_pipeline = Pipeline(
-            self._parts(registry), clock_ms=self._around.clock_ms, dice=self._around.dice
+            self._parts(registry), clock_ms=self._around.clock_ms, jitter=self._around.jitter
         )
         pipeline.change_park(self._park)  # edited while the registry was read
         again = self._maybe_again = self._judge_again(pipeline)
@@ -172,12 +172,12 @@ class ParkService:
         if self._is_holding:
             self._subscriber.hold()
         else:
-            self._subscriber.go_on()
+            self._subscriber.check_stop()
 
     def _parts(self, registry: Registry) -> Parts:
         return Parts(
             id=self._park.id,
-            judge=Judge(self._park, registry),
+            judge=MessageValidator(self._park, registry),
             writer=self._writer,
             safekeeping=self._around.safekeeping,
             events=self._events,
@@ -199,7 +199,7 @@ class ParkService:
                 maybe_registry = await _maybe_until(stopping, loading)
             except StoreError as error:
                 self._note_load_error(error, database)
-                await _wait(stopping, pause_s(attempt, self._around.dice()))
+                await _wait(stopping, pause_s(attempt, self._around.jitter()))
                 attempt += 1
             else:
                 self._maybe_load_error = None
@@ -321,7 +321,7 @@ class ParkService:
         self._subscriber.publish(topic, event.body())
 
     def health(self) -> ParkHealth:
-        """Give a snapshot; safe from any thread."""
+        """Return a snapshot; safe from any thread."""
         return ParkHealth(
             park=self._park.id,
             problems=tuple(self._problems()),
@@ -329,7 +329,7 @@ class ParkService:
             is_connected=self._is_connected,
             queued_bytes=self._intake.queued_bytes,
             withheld=self._intake.withheld,
-            let_go=self._intake.let_go,
+            discarded=self._intake.discarded,
             not_taken=self._not_taken,
             rows_ahead=self._ahead.rows,
             rows_judged_again=0 if self._maybe_again is None else self._maybe_again.rows_stored,

@@ -12,10 +12,10 @@ from ingest.clock.clocks import Clocks, open_guard
 from ingest.config import IngestConfig, QuarantineConfig
 from ingest.journal.journal import Journal
 from ingest.journal.quarantine import Limits, Quarantine
-from ingest.pipeline.journal_and_quarantine import Safekeeping
+from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.receive.subscriber import Subscription
 from ingest.service.health import routes
-from ingest.service.park import ParkService, Surroundings
+from ingest.service.park import ParkService, SharedResources
 from ingest.store.influx import open_store
 from metering.errors import ConfigError
 from metering.park.folder import DescriptionsFolder
@@ -72,9 +72,9 @@ async def serve(
         )
         store = open_store(config.store)
         stack.callback(store.close)
-        safekeeping = Safekeeping(journal, quarantine)
+        safekeeping = JournalAndQuarantine(journal, quarantine)
         guard = open_guard(config, clocks, journal.reader, is_believed=believes_clock)
-        around = Surroundings(
+        around = SharedResources(
             store=store, safekeeping=safekeeping, instance=config.instance, clocks=clocks, guard=guard
         )
         services = {
@@ -109,7 +109,7 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
     )
 
 
-async def _watch_clock(around: Surroundings, services: Mapping[str, ParkService]) -> None:
+async def _watch_clock(around: SharedResources, services: Mapping[str, ParkService]) -> None:
     """Look at the clock every second, and tell the parks."""
     was_doubted = False
     while True:
@@ -154,7 +154,7 @@ def _take_edits(parks: Mapping[str, Park], services: Mapping[str, ParkService]) 
             _LOGGER.warning("%s: %s", park, service.edit_problem)
 
 
-async def _expire(safekeeping: Safekeeping) -> None:
+async def _expire(safekeeping: JournalAndQuarantine) -> None:
     """Delete what is older than the configuration keeps."""
     while True:
         await asyncio.to_thread(safekeeping.remove_expired, datetime.now(UTC).date())

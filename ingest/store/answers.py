@@ -18,14 +18,14 @@ _REFUSED = (400, 422)
 _BUSY = (408, 425, 429)
 _FIRST_SERVER_ERROR = 500
 _NOT_FOUND = 404
-_LONGEST_TEXT = 500
+_MAX_TEXT = 500
 
 #: Errors inside a 200 answer that say nothing about the query.
 _TRANSIENT_WORDS = ("timeout", "interrupted", "engine is closed", "shutdown", "shutting down")
 
 
 def to_error(status: int, body: bytes, *, retry_after: str | None = None) -> StoreError:
-    """Give the error that an answer other than success stands for.
+    """Return the error that an answer other than success stands for.
 
     Args:
         status: HTTP status.
@@ -52,12 +52,12 @@ def _error_text(body: bytes) -> str:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace").strip()[:_LONGEST_TEXT] or "no explanation"
+        return body.decode("utf-8", "replace").strip()[:_MAX_TEXT] or "no explanation"
     if not isinstance(parsed, dict):
-        return str(parsed)[:_LONGEST_TEXT]
+        return str(parsed)[:_MAX_TEXT]
     text = parsed.get("message") or parsed.get("error") or parsed
     details = f": {parsed['data']}" if parsed.get("data") else ""
-    return f"{text}{details}"[:_LONGEST_TEXT]
+    return f"{text}{details}"[:_MAX_TEXT]
 
 
 def to_series(body: bytes) -> list[Series]:

@@ -117,7 +117,7 @@ class Influx2(_InfluxQlStore):
         return True
 
     def maybe_bucket_id(self, database: str) -> str | None:
-        """Give the id of a bucket by name."""
+        """Return the id of a bucket by name."""
         try:
             found = self._connection.call(
                 "GET", "/api/v2/buckets", query={"org": self._org, "name": database}
@@ -129,7 +129,7 @@ class Influx2(_InfluxQlStore):
         return next((str(bucket["id"]) for bucket in found["buckets"]), None)
 
     def org_id(self) -> str:
-        """Give the organisation's id.
+        """Return the organisation's id.
 
         Raises:
             StoreError: also when the token is for buckets alone: then there is an empty list (tried on 2.8).

@@ -8,7 +8,7 @@ LATEST_MS = 2**63 // 1_000_000 - 1
 
 
 def within_reach(time_ms: int) -> int:
-    """Give the time, or the nearest that InfluxDB knows."""
+    """Return the time, or the nearest that InfluxDB knows."""
     return max(EARLIEST_MS, min(time_ms, LATEST_MS))
 
 
@@ -23,7 +23,7 @@ def text(value: str) -> str:
 
 
 def where(tags: Mapping[str, str], *, start_ms: int, stop_ms: int) -> str:
-    """Give the condition for tags and a half-open span of time, in UTC milliseconds."""
+    """Return the condition for tags and a half-open span of time, in UTC milliseconds."""
     conditions = [f"{name(key)} = {text(value)}" for key, value in tags.items()]
     span = [f"time >= {within_reach(start_ms)}ms", f"time < {within_reach(stop_ms)}ms"]
     return " AND ".join([*conditions, *span])

@@ -34,7 +34,7 @@ _INTEGER_LIMIT = 2**63
 def encode_point(
     measurement: str, tags: Iterable[tuple[str, str]], fields: Mapping[str, Field | None], time_ms: int
 ) -> bytes:
-    """Give the line of one point, without a newline.
+    """Return the line of one point, without a newline.
 
     Raises:
         ValueError: for a point without fields, an empty name, NaN, or what cannot be written at all.
@@ -103,7 +103,7 @@ class RowEncoder:
         self._line = self._head + _template(*columns) + b" %d"
 
     def encode(self, meter: str, taken_at_ms: int, quality: int, values: Sequence[Value]) -> bytes:
-        """Give the line of one row, without a newline.
+        """Return the line of one row, without a newline.
 
         Args:
             meter: Meter id; ids need no escaping (`metering.names`).

@@ -50,7 +50,7 @@ class StoreConfig(Model):
             yield (), "flavour 1 knows no tokens: use username and password_file"
 
     def below(self, folder: Path) -> Self:
-        """Give the same with relative paths below the folder."""
+        """Return the same with relative paths below the folder."""
         return self.model_copy(
             update={
                 "password_file": maybe_below(folder, self.password_file),

@@ -1,7 +1,7 @@
 """What becomes of a message: what to write, what to set aside, what to acknowledge. Pure.
 
 Contract:
-- Every message gets a `Verdict`, whatever its bytes; rows stored + rows refused = rows received.
+- Every message gets a `ValidationResult`, whatever its bytes; rows stored + rows refused = rows received.
 - A message as a whole is refused with a reason of `metering.messages.data.REASONS` or one of those below; a
   row with a `RowReason`.
 - A record is judged by its own receipt time; the clock is not asked. Who judges it again, later, passes it
@@ -14,7 +14,7 @@ from functools import partial
 
 from ingest.journal.segments import Record
 from ingest.validation.registry import Registry, encode_announcement
-from ingest.validation.rows import MOST_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
+from ingest.validation.rows import MAX_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
 from metering.errors import MalformedMessage
 from metering.messages import birth
 from metering.messages import data as message
@@ -31,7 +31,7 @@ ABSURD_TIME = str(RowReason.ABSURD_TIME)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ValidationResult:
     """What becomes of one message.
 
     Attributes:
@@ -62,7 +62,7 @@ class Verdict:
         return self.maybe_reason is not None or bool(self.refused)
 
 
-class Judge:
+class MessageValidator:
     """Judges the messages of one park; used by one thread at a time."""
 
     def __init__(self, park: Park, registry: Registry) -> None:
@@ -75,7 +75,7 @@ class Judge:
         self._registry.change_park(park)
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
-    def judge(self, record: Record) -> Verdict:
+    def judge(self, record: Record) -> ValidationResult:
         """Judge a data message or a birth."""
         maybe_topic = maybe_parse(record.topic)
         if not isinstance(maybe_topic, GatewayTopic):
@@ -87,7 +87,7 @@ class Judge:
         except MalformedMessage as error:
             return refuse(record, error.reason, str(error))
 
-    def _judge_data(self, record: Record, gateway: str) -> Verdict:
+    def _judge_data(self, record: Record, gateway: str) -> ValidationResult:
         envelope = message.decode(record.body)
         if envelope.gateway != gateway:
             raise MalformedMessage("gateway_mismatch", f"the body says {envelope.gateway!r}")
@@ -98,7 +98,7 @@ class Judge:
             # No gateway of ours builds it, and a deflated megabyte of empty rows would fill the memory.
             raise MalformedMessage("too_large", f"{envelope.row_count} rows")
         judged = self._judge_blocks(envelope, record.received_at_ms)
-        return Verdict(
+        return ValidationResult(
             gateway=gateway,
             maybe_id=envelope.id,
             rows=envelope.row_count,
@@ -123,24 +123,26 @@ class Judge:
             first += len(block.rows)
         return judged
 
-    def _judge_birth(self, record: Record, gateway: str) -> Verdict:
+    def _judge_birth(self, record: Record, gateway: str) -> ValidationResult:
         born = birth.decode(record.body)
         if born.gateway != gateway:
             raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")
-        if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MOST_AHEAD_MS:
+        if not EARLIEST_MS <= born.time_ms <= record.received_at_ms + MAX_AHEAD_MS:
             raise MalformedMessage(ABSURD_TIME, f"birth of {born.time_ms} ms")
         changes = self._registry.announce(born, record.received_at_ms)
-        return Verdict(gateway, points=tuple(encode_announcement(self._park, one) for one in changes))
+        return ValidationResult(
+            gateway, points=tuple(encode_announcement(self._park, one) for one in changes)
+        )
 
 
-def refuse(record: Record, reason: str, detail: str) -> Verdict:
-    """Give the verdict that sets a message aside as a whole."""
+def refuse(record: Record, reason: str, detail: str) -> ValidationResult:
+    """Return the verdict that sets a message aside as a whole."""
     parsed = maybe_parse(record.topic)
     maybe_topic = parsed if isinstance(parsed, GatewayTopic) else None
     # Births are not acknowledged, whatever stands beside them.
     is_birth = maybe_topic is not None and maybe_topic.kind == "birth"
     maybe_tag = None if is_birth else message.maybe_tag(record.properties)
-    return Verdict(
+    return ValidationResult(
         gateway="" if maybe_topic is None else maybe_topic.gateway,
         maybe_id=None if maybe_tag is None else maybe_tag.id,
         rows=0 if maybe_tag is None else maybe_tag.rows,

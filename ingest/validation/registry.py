@@ -10,7 +10,7 @@ Authority of gateway over meter (DESIGN 3.2):
 A meter has one medium: that of `park.yaml`, else those that its owner has announced; rows of another are
 refused. Of a meter that neither knows, any medium is accepted.
 
-A meter that the park does not know is accepted all the same, up to `MOST_UNKNOWN` new ids per gateway: no
+A meter that the park does not know is accepted all the same, up to `MAX_UNKNOWN` new ids per gateway: no
 gateway can fill the database with series.
 
 Births: the facts of a meter are a point in `meters`, at the birth's own time, whenever they differ from those
@@ -44,7 +44,7 @@ from metering.series import METERS, raw_database
 _LOGGER = logging.getLogger(__name__)
 
 #: Ids unknown to the park that one gateway may bring.
-MOST_UNKNOWN = 1000
+MAX_UNKNOWN = 1000
 #: Points of `meters` that the births of one gateway may bring in a day of receipt.
 MAX_CHANGES_A_DAY = 5 * MAX_METERS
 #: Reason of a birth beyond that.
@@ -160,7 +160,7 @@ class Registry:
             return None
         if not is_meter_id(meter):
             return RowReason.BAD_ROW
-        if len(unknown) >= MOST_UNKNOWN:
+        if len(unknown) >= MAX_UNKNOWN:
             return RowReason.TOO_MANY_METERS
         unknown.add(meter)
         return None
@@ -201,7 +201,7 @@ class Registry:
 
 
 def _maybe_span(relation: Dated[str], gateway: str, instant_ms: int) -> tuple[int, int] | None:
-    """Give the span around an instant in which the gateway holds the meter."""
+    """Return the span around an instant in which the gateway holds the meter."""
     return next(
         (
             (span.from_ms, span.to_ms)
@@ -213,7 +213,7 @@ def _maybe_span(relation: Dated[str], gateway: str, instant_ms: int) -> tuple[in
 
 
 def encode_announcement(park: str, one: Announcement) -> bytes:
-    """Give the line of a point in `meters`."""
+    """Return the line of a point in `meters`."""
     facts = facts_object(one.facts)
     fields = {
         "model": one.facts.model,

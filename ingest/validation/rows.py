@@ -22,15 +22,15 @@ from metering.quantities import Medium, Quantity
 from metering.readings import EARLIEST_MS, ReadingFlag, Value
 
 #: Rows stamped later than this after their receipt are absurd.
-MOST_AHEAD_MS = 5 * 60 * 1000
+MAX_AHEAD_MS = 5 * 60 * 1000
 
 _META: Final = 3  # meter, taken_at_ms, quality
 _INGEST_BITS = (
     ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY | ReadingFlag.NOT_WHOLE
 )
-_MOST_QUALITY = 2**31 - 1
+_MAX_QUALITY = 2**31 - 1
 #: The upper byte is ours, whatever a gateway says.
-_GATEWAY_BITS = _MOST_QUALITY & ~int(_INGEST_BITS)
+_GATEWAY_BITS = _MAX_QUALITY & ~int(_INGEST_BITS)
 #: Distinct column sets are few; a gateway that makes up new ones all the time only loses the cache.
 MAX_CACHED_SETS = 2000
 MAX_CACHED_BYTES = 4_000_000
@@ -129,7 +129,7 @@ class Columns:
             now_ms: When the message was received, UTC.
             into: Takes the outcome.
         """
-        latest_ms = now_ms + MOST_AHEAD_MS
+        latest_ms = now_ms + MAX_AHEAD_MS
         for position, row in enumerate(rows, first):
             maybe_reason = self._maybe_refusal(row, admit, latest_ms)
             if maybe_reason is not None:
@@ -158,7 +158,7 @@ class Columns:
             return RowReason.BAD_ROW
         if not EARLIEST_MS <= taken_at_ms <= latest_ms:
             return RowReason.ABSURD_TIME
-        if not 0 <= quality <= _MOST_QUALITY:
+        if not 0 <= quality <= _MAX_QUALITY:
             return RowReason.BAD_ROW
         return admit(meter, taken_at_ms)
 
@@ -174,7 +174,7 @@ class Columns:
         return True
 
     def _repaired(self, values: list[Any], bad: Counter[ReadingFlag]) -> tuple[list[Value], int]:
-        """Give the values with the bad ones as `None`, and the bits that say why."""
+        """Return the values with the bad ones as `None`, and the bits that say why."""
         bits = 0
         repaired: list[Value] = []
         columns = zip(values, self._is_known, self._is_counter, self._lows, self._highs, strict=True)
@@ -224,7 +224,7 @@ class Vocabulary:
         return self._cached_bytes
 
     def maybe_columns(self, medium: str, names: tuple[str, ...]) -> Columns | None:
-        """Give what the columns mean; `None` for a medium that does not exist."""
+        """Return what the columns mean; `None` for a medium that does not exist."""
         key = (medium, names)
         if key not in self._columns:
             self._remember(key, self._prepare(medium, names))

@@ -58,7 +58,7 @@ class Ack:
 
 
 def to_ranges(seqs: Iterable[int]) -> tuple[tuple[int, int], ...]:
-    """Give ascending inclusive ranges that cover exactly the numbers."""
+    """Return ascending inclusive ranges that cover exactly the numbers."""
     ranges: list[tuple[int, int]] = []
     for seq in sorted(set(seqs)):
         if ranges and ranges[-1][1] == seq - 1:
@@ -74,7 +74,7 @@ def covers(ack: EpochAck, message: MessageId) -> bool:
 
 
 def encode(ack: Ack) -> bytes:
-    """Give the JSON body."""
+    """Return the JSON body."""
     return orjson.dumps({"schema": SCHEMA, "time_ms": ack.time_ms, "acks": [_object(a) for a in ack.acks]})
 
 

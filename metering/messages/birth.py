@@ -19,7 +19,7 @@ from metering.quantities import Medium
 T = TypeVar("T")
 
 #: A week: nobody polls a meter more rarely, and a slot waits for two periods.
-_LONGEST_POLL_S = 7 * 86_400.0
+_MAX_POLL_S = 7 * 86_400.0
 _MAX_TIME_MS = 2**53
 #: What one birth may say, several times what a large gateway has to say.
 MAX_BYTES = 256 * 1024
@@ -81,7 +81,7 @@ class MeterFacts:
                 raise ValueError(f"a transformer's rating of {rating} is not a positive number")
         if self.since_ms is not None and not 0 <= self.since_ms <= _MAX_TIME_MS:
             raise ValueError(f"{self.since_ms} ms is no time")
-        if not 0 < self.poll_s <= _LONGEST_POLL_S:
+        if not 0 < self.poll_s <= _MAX_POLL_S:
             raise ValueError(f"poll period {self.poll_s} s is not above 0 and at most a week")
         texts = (self.model, self.profile, self.serial or "", *self.counters)
         if max(len(one) for one in texts) > _MAX_TEXT:
@@ -109,7 +109,7 @@ class Birth:
 
 
 def encode(birth: Birth) -> bytes:
-    """Give the JSON body."""
+    """Return the JSON body."""
     return orjson.dumps(
         {
             "schema": SCHEMA,

@@ -115,7 +115,7 @@ class Envelope:
 
 
 def encode(message: Message) -> bytes:
-    """Give the JSON body of a message.
+    """Return the JSON body of a message.
 
     Raises:
         ValueError: when it is larger than `MAX_INFLATED_BYTES`.
@@ -246,7 +246,7 @@ class Tag:
 
 
 def to_properties(tag: Tag, *, backlog: bool, deflated: bool) -> list[tuple[str, str]]:
-    """Give the MQTT 5 user properties that travel with a data message."""
+    """Return the MQTT 5 user properties that travel with a data message."""
     return [
         (PROPERTY_EPOCH, tag.id.epoch),
         (PROPERTY_SEQ, str(tag.id.seq)),

@@ -105,12 +105,12 @@ GAUGES = frozenset({"meters_silent", "meters_counter_missing", "meters_unconfirm
 
 
 def offline(*, gateway: str, epoch: str, software: str) -> Status:
-    """Give the status to leave with the broker as the last will."""
+    """Return the status to leave with the broker as the last will."""
     return Status(gateway=gateway, epoch=epoch, time_ms=0, online=False, software=software)
 
 
 def encode(status: Status) -> bytes:
-    """Give the JSON body."""
+    """Return the JSON body."""
     return orjson.dumps(
         {
             "schema": SCHEMA,
@@ -164,7 +164,7 @@ def _parse_account(parsed: Mapping[str, Any]) -> EpochAccount:
 
 
 def encode_ingest(*, online: bool, time_ms: int) -> bytes:
-    """Give the body of an ingest instance's own status (retained; its last will says offline)."""
+    """Return the body of an ingest instance's own status (retained; its last will says offline)."""
     return orjson.dumps({"schema": SCHEMA, "online": online, "time_ms": time_ms})
 
 

@@ -52,7 +52,7 @@ class Dated(Generic[T]):
                 raise ValueError(f"{earlier.value!r} and {later.value!r} overlap")
 
     def maybe_at(self, instant_ms: int) -> T | None:
-        """Give the value that holds at an instant, or `None`."""
+        """Return the value that holds at an instant, or `None`."""
         index = bisect_right(self.spans, instant_ms, key=lambda span: span.from_ms) - 1
         if index < 0 or instant_ms >= self.spans[index].to_ms:
             return None
@@ -73,12 +73,12 @@ class Dated(Generic[T]):
 
 
 def always(value: T) -> Dated[T]:
-    """Give a relation that holds for all time."""
+    """Return a relation that holds for all time."""
     return Dated((Span(value),))
 
 
 def in_order(spans: Iterable[Span[T]]) -> Dated[T]:
-    """Give the relation of spans in any order.
+    """Return the relation of spans in any order.
 
     Raises:
         ValueError: when two overlap.
@@ -87,7 +87,7 @@ def in_order(spans: Iterable[Span[T]]) -> Dated[T]:
 
 
 def to_ms(instant: date | datetime, zone: ZoneInfo) -> int:
-    """Give UTC milliseconds of an instant; a date is its local midnight, a naive time is local."""
+    """Return UTC milliseconds of an instant; a date is its local midnight, a naive time is local."""
     if not isinstance(instant, datetime):
         instant = datetime.combine(instant, time(), tzinfo=zone)
     elif instant.tzinfo is None:

@@ -291,7 +291,7 @@ AnyEntry = TypeVar("AnyEntry", bound=DatedEntry)
 
 
 def dated(entries: tuple[AnyEntry, ...], value: Callable[[AnyEntry], T], zone: ZoneInfo) -> Dated[T]:
-    """Give the relation of dated entries.
+    """Return the relation of dated entries.
 
     Raises:
         ValueError: when two overlap or one ends before it begins.
@@ -307,7 +307,7 @@ def dated(entries: tuple[AnyEntry, ...], value: Callable[[AnyEntry], T], zone: Z
 
 
 def quantity(name: str, entry: QuantityEntry) -> Quantity:
-    """Give a declared quantity.
+    """Return a declared quantity.
 
     Raises:
         ValueError: when its range or kind does not fit.

@@ -56,7 +56,7 @@ class ParkMeter:
     fuse_a: float | None = None
 
     def maybe_group(self, level: Level, instant_ms: int, *, park: str) -> str | None:
-        """Give the group of a level that the meter belongs to at an instant."""
+        """Return the group of a level that the meter belongs to at an instant."""
         if level is Level.PARK:
             return park
         if level is Level.TENANT:
@@ -99,7 +99,7 @@ class Park:
         return MappingProxyType({**VOCABULARY, **self.declared})
 
     def groups(self, level: Level) -> Mapping[str, Group]:
-        """Give the groups of a level by id; the park is the one group of its own level."""
+        """Return the groups of a level by id; the park is the one group of its own level."""
         by_level: Mapping[Level, Mapping[str, Group]] = {
             Level.PARK: {self.id: Group(self.id, self.name)},
             Level.ZONE: self.zones,
@@ -109,7 +109,7 @@ class Park:
         return by_level[level]
 
     def members(self, level: Level, group: str, instant_ms: int) -> tuple[ParkMeter, ...]:
-        """Give the meters that belong to a group at an instant, by id."""
+        """Return the meters that belong to a group at an instant, by id."""
         return tuple(
             meter
             for _, meter in sorted(self.meters.items())
@@ -117,7 +117,7 @@ class Park:
         )
 
     def relation_changes_ms(self) -> tuple[int, ...]:
-        """Give every instant at which a place, tenant, gateway or feeder changes, ascending."""
+        """Return every instant at which a place, tenant, gateway or feeder changes, ascending."""
         return tuple(
             sorted(
                 {

@@ -4,15 +4,15 @@
 JITTER = 0.25
 
 
-def growing_s(failures: int, *, first_s: float, most_s: float, jitter: float) -> float:
+def growing_s(failures: int, *, first_s: float, max_s: float, jitter: float) -> float:
     """Return the pause after some failures in a row: doubling, capped, a little longer by chance.
 
     Args:
         failures: 1 after the first.
         first_s: Pause after the first.
-        most_s: Largest pause, jitter apart.
+        max_s: Largest pause, jitter apart.
         jitter: Random number in [0, 1).
     """
     # 2^30 of anything is above any cap; larger powers would overflow after years.
     doubled_s = first_s * 2.0 ** min(failures - 1, 30)
-    return float(min(doubled_s, most_s) * (1 + JITTER * jitter))
+    return float(min(doubled_s, max_s) * (1 + JITTER * jitter))

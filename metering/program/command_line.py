@@ -39,7 +39,7 @@ class LazyCommands(click.Group):
         self._services = frozenset(services)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names in the order of the help page."""
+        """Return the names in the order of the help page."""
         del ctx
         return list(self._names)
 

@@ -90,7 +90,7 @@ def _sentence(location: Location, several: Sequence[ErrorDetails]) -> str:
 
 
 def _keys_at(model: type[Model], location: Location) -> list[str]:
-    """Give the keys that the models at a location know."""
+    """Return the keys that the models at a location know."""
     annotations: list[Any] = [model]
     for part in location:
         annotations = [deeper for one in annotations for deeper in _descend(one, part)]
@@ -120,7 +120,7 @@ def _descend(annotation: object, part: str | int) -> Iterator[Any]:
 
 
 def json_schema(model: type[Model], *, title: str) -> str:
-    """Give the model's JSON Schema (draft 2020-12) as text, the same for the same model."""
+    """Return the model's JSON Schema (draft 2020-12) as text, the same for the same model."""
     schema: Mapping[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(),

@@ -57,7 +57,7 @@ class Tls(Model):
         return context
 
     def below(self, folder: Path) -> Self:
-        """Give the same with relative paths below the folder."""
+        """Return the same with relative paths below the folder."""
         return self.model_copy(
             update={
                 "ca_file": maybe_below(folder, self.ca_file),
@@ -78,7 +78,7 @@ class Broker(Model):
     tls: Tls | None = None
 
     def below(self, folder: Path) -> Self:
-        """Give the same with relative paths below the folder."""
+        """Return the same with relative paths below the folder."""
         return self.model_copy(
             update={
                 "password_file": maybe_below(folder, self.password_file),

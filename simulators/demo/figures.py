@@ -38,22 +38,22 @@ class Figures:
         self._rollup = rollup_database(park)
 
     def first_rows_ms(self) -> dict[str, int]:
-        """Give the time of each meter's first row."""
+        """Return the time of each meter's first row."""
         found = self._ask(self._raw, f'SELECT first("quality") FROM {_MEDIA} GROUP BY "meter"')
         return {one.tags["meter"]: int(one.rows[0][0]) for one in found}
 
     def row_counts(self) -> dict[str, int]:
-        """Give how many rows of each meter are stored."""
+        """Return how many rows of each meter are stored."""
         found = self._ask(self._raw, f'SELECT count("quality") FROM {_MEDIA} GROUP BY "meter"')
         return {one.tags["meter"]: int(one.rows[0][1]) for one in found}
 
     def slot_counts(self, from_ms: int, until_ms: int) -> dict[str, tuple[int, int]]:
-        """Give how many quarter hours each zone has: of electricity and of water."""
+        """Return how many quarter hours each zone has: of electricity and of water."""
         found = self._zones(f'count("{_USE}"), count("{_WATER}")', from_ms, until_ms)
         return {zone: (int(row[1] or 0), int(row[2] or 0)) for zone, row in found.items()}
 
     def zones(self, from_ms: int, until_ms: int) -> dict[str, ZoneFigures]:
-        """Give the figures of a span, and the live ones, by zone."""
+        """Return the figures of a span, and the live ones, by zone."""
         spans = self._zones(f'sum("{_USE}"), max("{_USE}"), sum("{_WATER}")', from_ms, until_ms)
         live = self._live()
         return {

@@ -86,12 +86,12 @@ def _before_exec() -> None:
 
 
 def nearby(path: Path) -> str:
-    """Give the path as it is shortest from here."""
+    """Return the path as it is shortest from here."""
     return min(str(path), os.path.relpath(path), key=len)
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:
-    """Give the last lines of a log, and where it is."""
+    """Return the last lines of a log, and where it is."""
     text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
     return "\n".join([*(f"  {line}" for line in text), f"  (all of it: {nearby(log)})"])
 

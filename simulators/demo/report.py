@@ -51,7 +51,7 @@ class Outcome:
 
 
 def report(outcome: Outcome) -> str:
-    """Give the tables and the verdict, at most 80 columns wide."""
+    """Return the tables and the verdict, at most 80 columns wide."""
     problems = tuple(find_problems(outcome))
     verdict = [f"PROBLEM: {problem}" for problem in problems]
     if not problems:

@@ -34,7 +34,7 @@ _ALSO_LOOK_IN = "/usr/sbin:/sbin"  # Debian keeps daemons out of a user's PATH
 
 
 def free_port() -> int:
-    """Give a loopback port that is free now.
+    """Return a loopback port that is free now.
 
     The kernel gives outgoing connections ports from 32768 up (ip_local_port_range); one from below is still
     free when the server takes it, however busy the machine.
@@ -60,7 +60,7 @@ def _can_bind(port: int) -> bool:
 
 
 def maybe_program(name: str) -> str | None:
-    """Give the path of a server program, or `None` where it is not installed."""
+    """Return the path of a server program, or `None` where it is not installed."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_ALSO_LOOK_IN}")
 
 
@@ -86,11 +86,11 @@ class Server(ABC):
 
     @abstractmethod
     def _configuration(self) -> str:
-        """Give the text of the configuration file."""
+        """Return the text of the configuration file."""
 
     @abstractmethod
     def _command(self, program: str, configuration: Path) -> list[str]:
-        """Give the command line."""
+        """Return the command line."""
 
     @abstractmethod
     def _answers(self) -> bool:

@@ -31,7 +31,7 @@ from simulators.park.park import wall_ms
 
 _TICK_S = 0.05
 _LOOK_S = 1.0
-_MOST_WAITING = 96
+_MAX_WAITING = 96
 _MEMORY_BYTES = 32_000_000
 # Nothing of the courier's is live, but it has nobody to wait for: its window is all its own.
 _WINDOW = WindowLimits(live_share=0.0)
@@ -105,7 +105,7 @@ class Courier:
         Raises:
             DeliveryFailed: when nothing at all is acknowledged any more.
         """
-        await self._until(lambda: self._outbox.state.memory_messages < _MOST_WAITING)
+        await self._until(lambda: self._outbox.state.memory_messages < _MAX_WAITING)
         self._seq += 1
         entry = seal(Message(self._route.gateway, MessageId(self._epoch, self._seq), blocks))
         self._sent_at_s[self._seq] = time.monotonic()

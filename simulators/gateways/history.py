@@ -52,19 +52,19 @@ class HistoricMeter:
     decoder: Decoder
 
     def row(self, instant_ms: int) -> Row:
-        """Give what the gateway would have read."""
+        """Return what the gateway would have read."""
         answers = {block: _read(self.device, block, instant_ms) for block in self.decoder.blocks}
         found = self.decoder.decode(answers)
         return Row(self.name, instant_ms, found.quality, found.values)
 
     def block(self, instants: Sequence[int]) -> Block:
-        """Give the rows of many instants."""
+        """Return the rows of many instants."""
         rows = tuple(self.row(instant_ms) for instant_ms in instants)
         return Block(self.device.profile.medium, self.decoder.quantities, rows)
 
 
 def historic_meters(gateway: GatewayWires, loads: Mapping[str, FlowOverTime]) -> tuple[HistoricMeter, ...]:
-    """Give the meters of a gateway."""
+    """Return the meters of a gateway."""
     return tuple(meter for wired in gateway.meters for meter in _of_device(gateway.gateway, wired, loads))
 
 
@@ -116,5 +116,5 @@ class HistorySpan:
 
 
 def historic_blocks(meters: Sequence[HistoricMeter], span: HistorySpan) -> Iterator[Block]:
-    """Give what to send, a message each: all meters advance together."""
+    """Return what to send, a message each: all meters advance together."""
     return (meter.block(instants) for instants in span.chunks for meter in meters)

@@ -85,7 +85,7 @@ class LoadResult:
         return self.values / self.elapsed_s if self.elapsed_s else 0.0
 
     def ack_time_s(self, part: float) -> float:
-        """Give the time within which this part of the messages was acknowledged."""
+        """Return the time within which this part of the messages was acknowledged."""
         if not self.ack_times_s:
             return 0.0
         return self.ack_times_s[min(len(self.ack_times_s) - 1, int(part * len(self.ack_times_s)))]
@@ -136,7 +136,7 @@ def _blocks(plan: LoadPlan, meters: Sequence[str], instants: range) -> Iterator[
 
 
 def _values(plan: LoadPlan, instant_ms: int) -> tuple[Value, ...]:
-    """Give plausible values: rising counters, and gauges in the middle of their range."""
+    """Return plausible values: rising counters, and gauges in the middle of their range."""
     made: list[Value] = []
     for name in plan.names:
         quantity = VOCABULARY[name]

@@ -39,7 +39,7 @@ class _Collector:
 async def read_statuses(
     broker: Broker, park: str, gateways: tuple[str, ...], *, timeout_s: float = 10.0
 ) -> dict[str, Status]:
-    """Give the retained status of each gateway that has one."""
+    """Return the retained status of each gateway that has one."""
     collector = _Collector(gateways)
     options = LinkOptions(
         broker=broker,

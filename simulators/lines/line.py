@@ -30,7 +30,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SharedResources:
     """What all lines of a park share."""
 
     faults: Faults
@@ -47,7 +47,12 @@ class Line:
     """
 
     def __init__(
-        self, name: str, devices: Mapping[int, Image], around: Surroundings, *, answer_s: float | None = None
+        self,
+        name: str,
+        devices: Mapping[int, Image],
+        around: SharedResources,
+        *,
+        answer_s: float | None = None,
     ) -> None:
         self.name = name
         self.devices = devices
@@ -60,7 +65,7 @@ class Line:
         return self._around.faults.maybe(FaultKind.CUT, self.name) is not None
 
     def maybe_answer(self, request: Request) -> Answer | None:
-        """Give a device's answer; `None` = silence, as also from a unit that is not there."""
+        """Return a device's answer; `None` = silence, as also from a unit that is not there."""
         maybe_device = self.devices.get(request.unit)
         if maybe_device is None or self.is_cut:
             return None

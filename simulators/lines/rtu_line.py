@@ -41,7 +41,7 @@ class RtuTiming:
 
     @classmethod
     def of(cls, *, baud: int, parity: str, stop_bits: int) -> "RtuTiming":
-        """Give the timing of a port's settings; parity is `N`, `E` or `O`."""
+        """Return the timing of a port's settings; parity is `N`, `E` or `O`."""
         return cls(baud, 1 + 8 + (parity != "N") + stop_bits)
 
     @property

@@ -40,7 +40,7 @@ async def serial_line(line: Line, link: Path, timing: RtuTiming) -> AsyncIterato
 
 @contextmanager
 def _pty(link: Path) -> Iterator[int]:
-    """Give the master side of a new pty, whose other side the link leads to."""
+    """Return the master side of a new pty, whose other side the link leads to."""
     master, slave = os.openpty()
     tty.setraw(slave)
     port = os.ttyname(slave)
@@ -88,7 +88,7 @@ async def _until_opened(master: int) -> None:
 
 
 async def _maybe_read(master: int) -> bytes:
-    """Give what was written to the port; nothing once it is closed."""
+    """Return what was written to the port; nothing once it is closed."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(master, readable.set)

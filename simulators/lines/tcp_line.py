@@ -79,7 +79,7 @@ async def _listening(serve: Serve, host: str, port: int) -> AsyncIterator[int]:
 
 
 async def _maybe_data(reader: asyncio.StreamReader, line: Line) -> bytes:
-    """Give what comes; nothing when the peer has gone or the line is cut."""
+    """Return what comes; nothing when the peer has gone or the line is cut."""
     waiting = asyncio.ensure_future(reader.read(_CHUNK))
     try:
         while not line.is_cut:

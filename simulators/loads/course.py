@@ -60,7 +60,7 @@ class Course:
     exported: FloatArray
 
     def at(self, instant_ms: int) -> Flow:
-        """Give the flow at an instant.
+        """Return the flow at an instant.
 
         Raises:
             ValueError: for an instant before the origin or behind the last knot.
@@ -84,7 +84,7 @@ class Course:
 
 
 def _areas(first: float, last: float, x: float) -> tuple[float, float]:
-    """Give the areas above and below zero of a line from `first` to `last`, up to part x of an interval."""
+    """Return the areas above and below zero of a line from `first` to `last`, up to part x of an interval."""
     now = first + (last - first) * x
     if first * now >= 0:
         area = _KNOT_H * x * (first + now) / 2
@@ -95,8 +95,8 @@ def _areas(first: float, last: float, x: float) -> tuple[float, float]:
     return (before, after) if first > 0 else (after, before)
 
 
-def course(origin_ms: int, knots: FloatArray, dice: np.random.Generator) -> Course:
-    """Build a course from its knots; the dice decide the ripple.
+def course(origin_ms: int, knots: FloatArray, rng: np.random.Generator) -> Course:
+    """Build a course from its knots; the rng decide the ripple.
 
     Raises:
         ValueError: when the origin is no whole number of knots.
@@ -105,7 +105,7 @@ def course(origin_ms: int, knots: FloatArray, dice: np.random.Generator) -> Cour
         raise ValueError(f"origin {origin_ms} ms is not at a quarter of an hour")
     first, last = knots[:-1], knots[1:]
     room = np.where(first * last > 0, np.minimum(np.abs(first), np.abs(last)), 0.0)
-    shares = dice.uniform(-1, 1, (len(room), len(WAVES))) / len(WAVES)
+    shares = rng.uniform(-1, 1, (len(room), len(WAVES))) / len(WAVES)
     up, down = _all_areas(first, last)
     return Course(
         origin_ms=origin_ms,

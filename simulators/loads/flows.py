@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from simulators.loads.course import Course, FloatArray, Flow, course
-from simulators.loads.shapes import Calendar, dice_for, electricity, noise, sun, water
+from simulators.loads.shapes import Calendar, electricity, noise, rng_for, sun, water
 from simulators.wires import LoadEntry
 
 _HOURS_PER_YEAR = 8760.0
@@ -36,7 +36,7 @@ class Load:
     start: float
 
     def at(self, instant_ms: int) -> Flow:
-        """Give power or flow and both counters at an instant.
+        """Return power or flow and both counters at an instant.
 
         Raises:
             ValueError: for an instant outside the simulated time.
@@ -46,21 +46,21 @@ class Load:
 
 
 def default_origin_ms(now_ms: int, *, days: int = 0) -> int:
-    """Give a first knot well before now and before any history of so many days: a 1 January, UTC."""
+    """Return a first knot well before now and before any history of so many days: a 1 January, UTC."""
     earliest = datetime.fromtimestamp(now_ms / 1000, UTC).year - 1
     year = datetime.fromtimestamp(now_ms / 1000 - (days + 2) * 86_400, UTC).year
     return int(datetime(min(earliest, year), 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def days_until(now_ms: int, origin_ms: int) -> int:
-    """Give how many days a calendar from the origin must have to serve from now on."""
+    """Return how many days a calendar from the origin must have to serve from now on."""
     return (now_ms - origin_ms) // _DAY_MS + DAYS_AHEAD
 
 
 def build_loads(
     entries: Mapping[str, LoadEntry], meters: Iterable[str], calendar: Calendar
 ) -> dict[str, Load]:
-    """Give the loads of some meters, and whatever they are sums of.
+    """Return the loads of some meters, and whatever they are sums of.
 
     Raises:
         ValueError: for a profile or district that there is not.
@@ -71,7 +71,7 @@ def build_loads(
         _add_knots(meter, entries, shapes, knots)
     return {
         meter: Load(
-            course(calendar.origin_ms, knots[meter], dice_for(f"{meter} ripple")),
+            course(calendar.origin_ms, knots[meter], rng_for(f"{meter} ripple")),
             _start(meter, entries[meter]),
         )
         for meter in meters
@@ -84,7 +84,7 @@ def _start(meter: str, entry: LoadEntry) -> float:
     if entry.start is not None:
         return entry.start * unit
     yearly = entry.m3_per_year if is_water else max(entry.kwh_per_year, 20_000.0)
-    return 0.0 if entry.pv_kwp else round(yearly * float(dice_for(f"{meter} start").uniform(0.5, 3.0))) * unit
+    return 0.0 if entry.pv_kwp else round(yearly * float(rng_for(f"{meter} start").uniform(0.5, 3.0))) * unit
 
 
 def _add_knots(

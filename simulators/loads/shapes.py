@@ -70,22 +70,22 @@ class Calendar:
         return span.tz_convert(str(self.timezone)).tz_localize(None)
 
 
-def dice_for(name: str, day: int = 0) -> np.random.Generator:
-    """Give the dice of a name on a day: the same ones in every process."""
+def rng_for(name: str, day: int = 0) -> np.random.Generator:
+    """Return the rng of a name on a day: the same ones in every process."""
     return np.random.default_rng([zlib.crc32(name.encode()), day])
 
 
 def noise(name: str, calendar: Calendar, *, spread: float) -> FloatArray:
-    """Give factors around 1, never below a fifth; each day's depend on the name and that day alone."""
+    """Return factors around 1, never below a fifth; each day's depend on the name and that day alone."""
     first_day = calendar.origin_ms // _DAY_MS
     days = [
-        dice_for(name, first_day + day).normal(1.0, spread, KNOTS_PER_DAY) for day in range(calendar.days + 1)
+        rng_for(name, first_day + day).normal(1.0, spread, KNOTS_PER_DAY) for day in range(calendar.days + 1)
     ]
     return np.maximum(np.concatenate(days)[: calendar.count], 0.2)
 
 
 def electricity(profile: str, calendar: Calendar) -> FloatArray:
-    """Give a BDEW standard load profile (`g0` to `g6`, `l0` to `l2`, `h0`), mean 1.
+    """Return a BDEW standard load profile (`g0` to `g6`, `l0` to `l2`, `h0`), mean 1.
 
     Raises:
         ValueError: for a profile that there is not.
@@ -103,14 +103,14 @@ def electricity(profile: str, calendar: Calendar) -> FloatArray:
 
 @cache
 def _standard_profiles(year: int) -> Any:  # noqa: ANN401 - pandas ships no types
-    """Give each profile's share of its year, per quarter hour."""
+    """Return each profile's share of its year, per quarter hour."""
     from demandlib import bdew  # noqa: PLC0415 - slow to import
 
     return bdew.ElecSlp(year).get_profiles()
 
 
 def sun(calendar: Calendar) -> FloatArray:
-    """Give what a PV plant makes of its peak: sun's height, clouds by the day and by the quarter hour."""
+    """Return what a PV plant makes of its peak: sun's height, clouds by the day and by the quarter hour."""
     height = np.maximum(_sine_of_elevation(calendar.seconds), 0.0)
     first_day = calendar.origin_ms // _DAY_MS
     days = [_clouds(first_day + day) for day in range(calendar.days + 1)]
@@ -131,14 +131,14 @@ def _sine_of_elevation(seconds: FloatArray) -> FloatArray:
 
 
 def _clouds(day: int) -> FloatArray:
-    dice = dice_for("clouds", day)
-    clearness = dice.uniform(0.25, 1.0)
-    passing = np.convolve(dice.uniform(-1, 1, KNOTS_PER_DAY), np.ones(3) / 3, "same")
+    rng = rng_for("clouds", day)
+    clearness = rng.uniform(0.25, 1.0)
+    passing = np.convolve(rng.uniform(-1, 1, KNOTS_PER_DAY), np.ones(3) / 3, "same")
     return np.clip(clearness * (1 + 0.5 * (1 - clearness) * passing), 0.05, 1.0)
 
 
 def water(district: int, calendar: Calendar) -> FloatArray:
-    """Give the inflow of one of the ten districts, mean 1, weekday by weekday as measured.
+    """Return the inflow of one of the ten districts, mean 1, weekday by weekday as measured.
 
     Raises:
         ValueError: for a district that there is not.
@@ -159,7 +159,7 @@ def _first_monday(years: Any) -> Any:  # noqa: ANN401 - an array of years, one o
 
 
 def _district_days(district: int) -> FloatArray:
-    """Give 364 days of hourly inflow from the year's first Monday on, holes filled by the hour's mean."""
+    """Return 364 days of hourly inflow from the year's first Monday on, holes filled by the hour's mean."""
     inflows = _inflows()
     name = f"DMA {district}"
     if name not in inflows:

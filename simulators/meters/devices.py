@@ -15,7 +15,7 @@ _SERIALS = 90_000
 def build_device(
     line: str, wired: MeterOnBus, loads: Mapping[str, FlowOverTime], *, counting: bool = False
 ) -> Image:
-    """Give the device at one address.
+    """Return the device at one address.
 
     Args:
         line: `<gateway>/<bus>`; it and the address make the serial number.

@@ -61,7 +61,7 @@ class Faults:
         self._faults.clear()
 
     def maybe(self, kind: FaultKind, *targets: str) -> Fault | None:
-        """Give a fault of a kind that one of the targets has now."""
+        """Return a fault of a kind that one of the targets has now."""
         now_s = self._monotonic_s()
         self._faults = [fault for fault in self._faults if fault.until_s > now_s]
         found = (fault for fault in self._faults if fault.kind is kind and fault.target in targets)

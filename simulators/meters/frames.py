@@ -16,12 +16,12 @@ _RTU = Struct(">BBHH")
 _CRC = Struct("<H")
 _HEADER = Struct(">HHHB")
 _READ = Struct(">BHH")
-_LONGEST_TCP = 260
+_MAX_TCP = 260
 _EXCEPTION_BIT = 0x80
 
 
 def crc16(data: bytes) -> int:
-    """Give the CRC of a frame (polynomial A001, start FFFF)."""
+    """Return the CRC of a frame (polynomial A001, start FFFF)."""
     crc = 0xFFFF
     for byte in data:
         crc ^= byte
@@ -31,17 +31,17 @@ def crc16(data: bytes) -> int:
 
 
 def answer_pdu(request: Request, data: bytes) -> bytes:
-    """Give an answer that carries registers."""
+    """Return an answer that carries registers."""
     return bytes((request.function, len(data))) + data
 
 
 def exception_pdu(request: Request, code: int) -> bytes:
-    """Give an answer that refuses."""
+    """Return an answer that refuses."""
     return bytes((request.function | _EXCEPTION_BIT, code))
 
 
 def rtu_frame(unit: int, pdu: bytes, *, spoiled: bool = False) -> bytes:
-    """Give an answer for a serial line; `spoiled` gives it a wrong CRC."""
+    """Return an answer for a serial line; `spoiled` gives it a wrong CRC."""
     body = bytes((unit,)) + pdu
     return body + _CRC.pack(crc16(body) ^ (0x5AA5 if spoiled else 0))
 
@@ -62,7 +62,7 @@ class TcpRequest:
 
 
 def tcp_frame(transaction: int, unit: int, pdu: bytes) -> bytes:
-    """Give an answer for a TCP connection."""
+    """Return an answer for a TCP connection."""
     return _HEADER.pack(transaction, 0, len(pdu) + 1, unit) + pdu
 
 
@@ -81,7 +81,7 @@ class TcpReader:
         self._held += data
         while len(self._held) >= _HEADER.size:
             transaction, protocol, length, unit = _HEADER.unpack_from(self._held)
-            if protocol != 0 or not 1 < length < _LONGEST_TCP:
+            if protocol != 0 or not 1 < length < _MAX_TCP:
                 raise ValueError(f"no Modbus TCP header: {self._held[: _HEADER.size].hex()}")
             end = _HEADER.size - 1 + length
             if len(self._held) < end:

@@ -131,7 +131,7 @@ class Image:
         self._made_ready: dict[Request, _Ready] = {}
 
     def read(self, request: Request, instant_ms: int) -> Shown:
-        """Give what the device answers.
+        """Return what the device answers.
 
         Raises:
             Refused: with the exception that it answers instead.
@@ -150,7 +150,7 @@ class Image:
         return Shown(bytes(data), shown)
 
     def _ready(self, request: Request) -> "_Ready":
-        """Give what stays the same from one answer to the next; gateways ask the same again and again."""
+        """Return what stays the same from one answer to the next; gateways ask the same again and again."""
         maybe_ready = self._made_ready.get(request)
         if maybe_ready is not None:
             return maybe_ready
@@ -184,7 +184,7 @@ class Image:
             raise Refused(ExceptionCode.ILLEGAL_ADDRESS)
 
     def _find_spans(self) -> dict[int, list[tuple[int, int]]]:
-        """Give what may be asked, per function: the fixed values, and the span of the quantities."""
+        """Return what may be asked, per function: the fixed values, and the span of the quantities."""
         found = [(r.function, r.address, r.end) for r in self._fixed]
         for function in {cell.spec.register.function for cell in self._cells}:
             mine = [c.spec.register for c in self._cells if c.spec.register.function == function]
@@ -219,7 +219,7 @@ def _scales(profile: Profile) -> Iterator[ScaleRegister]:
 
 
 def _fixed(profile: Profile, serial: int) -> Iterator[tuple[Register, bytes]]:
-    """Give what never changes: identity, serial number and scale registers."""
+    """Return what never changes: identity, serial number and scale registers."""
     for scale in _scales(profile):
         yield scale.register, encode(scale.register.layout, _chosen(scale))
     if profile.identity is not None:
@@ -231,7 +231,7 @@ def _fixed(profile: Profile, serial: int) -> Iterator[tuple[Register, bytes]]:
 
 
 def _serial(register: Register, serial: int) -> Raw:
-    """Give a serial number that says that it is none: `SIM` where text fits."""
+    """Return a serial number that says that it is none: `SIM` where text fits."""
     if register.layout.encoding is not Encoding.TEXT:
         return serial
     return f"SIM{serial}"[: 2 * register.count]

@@ -12,7 +12,7 @@ from typing import Protocol
 from edge.drivers.modbus.decode import Wiring
 from metering.quantities import Medium
 from simulators.loads.course import Flow
-from simulators.loads.shapes import dice_for
+from simulators.loads.shapes import rng_for
 
 #: Shares of a three-phase load.
 _PHASES = (0.36, 0.33, 0.31)
@@ -47,7 +47,7 @@ class FlowOverTime(Protocol):
     """A load: see `simulators.loads.flows.Load`."""
 
     def at(self, instant_ms: int) -> Flow:
-        """Give the flow at an instant."""
+        """Return the flow at an instant."""
 
 
 class SimulatedMeter:
@@ -71,12 +71,12 @@ class SimulatedMeter:
         self._maybe_answers = 0 if counting else None
         self._zero: Values = {}
         self._last = (-1, Flow(0.0, 0.0, 0.0))
-        dice = dice_for(f"{name} character")
-        self._tangent = float(dice.uniform(0.15, 0.5))
-        self._phase = float(dice.uniform(0, 2 * pi))
+        rng = rng_for(f"{name} character")
+        self._tangent = float(rng.uniform(0.15, 0.5))
+        self._phase = float(rng.uniform(0, 2 * pi))
 
     def values(self, instant_ms: int, *, in_detail: bool = True) -> Values:
-        """Give every quantity at an instant; those of the phases only in detail."""
+        """Return every quantity at an instant; those of the phases only in detail."""
         flow = self._flow(instant_ms)
         made = self._electricity(flow, instant_ms) if self._medium is Medium.ELECTRICITY else _water(flow)
         if in_detail and self._medium is Medium.ELECTRICITY:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from simulators.errors import OrderRefused
 from simulators.lines.answer_log import AnswerLog
-from simulators.lines.line import Line, Surroundings
+from simulators.lines.line import Line, SharedResources
 from simulators.lines.rtu_line import RtuTiming
 from simulators.lines.serial_line import serial_line
 from simulators.lines.tcp_line import TCP_ANSWER_S, rtu_over_tcp_line, tcp_line
@@ -56,7 +56,7 @@ class Park:
 
     def __init__(self, wires: Wires, loads: Mapping[str, Load], options: ParkOptions, log: AnswerLog) -> None:
         self._faults = Faults(monotonic_s=time.monotonic)
-        self._around = Surroundings(self._faults, log, wall_ms)
+        self._around = SharedResources(self._faults, log, wall_ms)
         self.meters: dict[str, SimulatedMeter] = {}
         self.lines: dict[str, tuple[BusEntry, Line]] = {}
         for gateway in wires.gateways:
@@ -106,7 +106,7 @@ class Park:
 
 
 def wall_ms() -> int:
-    """Give UTC ms since 1970."""
+    """Return UTC ms since 1970."""
     return time.time_ns() // 1_000_000
 
 

@@ -85,7 +85,7 @@ def test_no_mocks() -> None:
 
 
 def imports(path: Path) -> set[str]:
-    """Give the top-level modules that a file imports anywhere."""
+    """Return the top-level modules that a file imports anywhere."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

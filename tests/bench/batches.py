@@ -1,6 +1,6 @@
 """Readings and messages as gateways with many meters send them, for measurements of what comes after. Pure.
 
-Digits are those of a real table with noise from seeded dice, so that they deflate as badly as real ones do.
+Digits are those of a real table with noise from seeded rng, so that they deflate as badly as real ones do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class Batch:
 
 
 def readings(meters: Sequence[str], instants_ms: Sequence[int]) -> list[Reading]:
-    """Give a reading of each meter at each instant, in the order of time."""
+    """Return a reading of each meter at each instant, in the order of time."""
     one = device(MODEL, "m-1")
     is_counter = [VOCABULARY[name].is_counter for name in one.decoder.quantities]
     shapes = list(_shapes(one.reading(_FIRST_MS).row.values, is_counter))
@@ -45,16 +45,16 @@ def readings(meters: Sequence[str], instants_ms: Sequence[int]) -> list[Reading]
 
 
 def _shapes(values: Sequence[Value], is_counter: Sequence[bool]) -> Iterator[tuple[Value, ...]]:
-    dice = Random(7)
+    rng = Random(7)
     for _ in range(_SHAPES):
         yield tuple(
-            value if value is None else _varied(value, dice, is_counter=counts)
+            value if value is None else _varied(value, rng, is_counter=counts)
             for value, counts in zip(values, is_counter, strict=True)
         )
 
 
-def _varied(value: float, dice: Random, *, is_counter: bool) -> Value:
-    noisy = value * (1 + dice.uniform(-_NOISE, 0))
+def _varied(value: float, rng: Random, *, is_counter: bool) -> Value:
+    noisy = value * (1 + rng.uniform(-_NOISE, 0))
     return round(noisy) if is_counter else float(f"{noisy:.7g}")
 
 

@@ -94,7 +94,7 @@ def _reads(units: Sequence[Unit], line: Line, answer_s: float | None) -> list[_R
 
 
 def needed_s(registers: int, baud: int, answer_s: float) -> float:
-    """Give how long a line cannot but take for one request: bytes, silences and the meter's answer time."""
+    """Return how long a line cannot but take for one request: bytes, silences and the meter's answer time."""
     characters = _REQUEST_CHARS + _ANSWER_CHARS_BESIDE_DATA + 2 * registers + 2 * _SILENCE_CHARS
     return characters * _BITS_PER_CHAR / baud + answer_s
 

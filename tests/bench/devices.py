@@ -26,7 +26,7 @@ class Steady:
     rate: float
 
     def at(self, instant_ms: int) -> Flow:
-        """Give the flow at an instant."""
+        """Return the flow at an instant."""
         hours = (instant_ms - _START_MS) / _MS_PER_H
         return Flow(self.rate * (1 + instant_ms % 9973 / 99730), 4_711_000.0 + self.rate * hours, 0.0)
 
@@ -42,11 +42,11 @@ class Device:
     image: Image
 
     def answers(self, instant_ms: int) -> Mapping[Block, bytes]:
-        """Give the bytes of one poll."""
+        """Return the bytes of one poll."""
         return {block: _ask(self.image, block, instant_ms) for block in self.blocks}
 
     def reading(self, instant_ms: int) -> Reading:
-        """Give one poll's reading, decoded."""
+        """Return one poll's reading, decoded."""
         decoded = self.decoder.decode(self.answers(instant_ms))
         row = Row(self.meter, instant_ms, int(decoded.quality), decoded.values)
         return Reading(self.profile.medium, self.decoder.quantities, row)

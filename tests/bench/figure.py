@@ -75,7 +75,7 @@ def _number(value: float) -> str:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Give the smallest value that at least `share` (0 to 1) of them do not exceed.
+    """Return the smallest value that at least `share` (0 to 1) of them do not exceed.
 
     Raises:
         ValueError: for no values at all.

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from simulators.lines.answer_log import AnswerLog
-from simulators.lines.line import Line, Surroundings
+from simulators.lines.line import Line, SharedResources
 from simulators.lines.rtu_line import RtuTiming
 from simulators.lines.serial_line import serial_line
 from simulators.lines.tcp_line import tcp_line
@@ -83,7 +83,7 @@ async def _serve_all(lines: tuple[SimulatedLine, ...], ready: Connection) -> Non
 
 async def _open(line: SimulatedLine, number: int, stack: AsyncExitStack) -> int:
     log = stack.enter_context(AnswerLog(line.maybe_log))
-    around = Surroundings(Faults(monotonic_s=time.monotonic), log, lambda: time.time_ns() // 1_000_000)
+    around = SharedResources(Faults(monotonic_s=time.monotonic), log, lambda: time.time_ns() // 1_000_000)
     devices = {one.unit: device(one.model, one.meter, number=one.unit).image for one in line.units}
     served = Line(f"bench/{number}", devices, around, answer_s=line.answer_s)
     if line.maybe_link is None:

@@ -8,7 +8,7 @@ _KIB = 1024
 
 
 def describe() -> tuple[tuple[str, str], ...]:
-    """Give name and text of what matters about this machine."""
+    """Return name and text of what matters about this machine."""
     return (
         ("Processor", _field(Path("/proc/cpuinfo"), "model name") or platform.machine()),
         ("Cores", str(os.cpu_count())),

@@ -8,7 +8,7 @@ from edge.batching.assembler import Assembler
 from edge.outbox.entry import Entry, seal
 from ingest.journal.journal import Record
 from ingest.store.line_protocol import RowEncoder
-from ingest.validation.messages import Judge
+from ingest.validation.messages import MessageValidator
 from ingest.validation.registry import Registry
 from metering.messages import topics
 from metering.messages.data import inflate, to_properties
@@ -61,7 +61,7 @@ def _record(entry: Entry) -> Record:
 
 
 def _judge(records: Sequence[Record]) -> None:
-    judge = Judge(_PARK, Registry(_PARK))
+    judge = MessageValidator(_PARK, Registry(_PARK))
     for record in records:
         judge.judge(record)
 

@@ -106,7 +106,7 @@ def _read(log: Path) -> list[_Asked]:
 
 
 def _polls(asked: Sequence[_Asked], units: Sequence[Unit]) -> dict[int, float]:
-    """Give polls by unit: its answered requests over its blocks."""
+    """Return polls by unit: its answered requests over its blocks."""
     line = Line.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
     requests = Counter(one.unit for one in asked)
     return {

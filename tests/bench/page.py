@@ -21,7 +21,7 @@ def page(
     groups: Iterable[tuple[str, Sequence[Figure]]],
     unmeasured: Iterable[Unmeasured],
 ) -> str:
-    """Give the page's text.
+    """Return the page's text.
 
     Args:
         day: ISO date of the run.

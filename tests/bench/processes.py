@@ -68,7 +68,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def cpu_s(action: Callable[[], object]) -> float:
-    """Give the processor seconds of an action in this process: the best of five."""
+    """Return the processor seconds of an action in this process: the best of five."""
     taken = []
     for _ in range(_BATCHES):
         started_s = time.process_time()

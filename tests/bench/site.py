@@ -70,7 +70,7 @@ def _write(one: Chain, gateway: str, lines: Sequence[tuple[tuple[Unit, ...], int
 
 
 def meter_entry(unit: Unit, bus: str, poll_s: float) -> dict[str, object]:
-    """Give a device as it stands in gateway.yaml; of one with channels, the first."""
+    """Return a device as it stands in gateway.yaml; of one with channels, the first."""
     has_channels = catalogue.load(unit.model).has_channels
     name: dict[str, object] = {"channels": {1: unit.meter}} if has_channels else {"id": unit.meter}
     return {"model": unit.model, "bus": bus, "address": unit.unit, "poll_s": poll_s, **name}

@@ -10,10 +10,10 @@ RULE = f"{'-' * _NAME} {'-' * _MEASURED} {'-' * _TARGET}"
 
 
 def line(figure: Figure) -> str:
-    """Give one figure's line."""
+    """Return one figure's line."""
     return f"{figure.name:<{_NAME}} {figure.measured:<{_MEASURED}} {figure.target}".rstrip()
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """Give all of them under a head."""
+    """Return all of them under a head."""
     return "\n".join([HEAD, RULE, *(line(figure) for figure in figures)])

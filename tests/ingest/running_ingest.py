@@ -32,7 +32,7 @@ def now_ms() -> int:
 
 
 def body(seq: int, rows: Sequence[Any], **changes: object) -> bytes:
-    """Give a data message of gateway gw-1; `changes` replace keys of the envelope or the block."""
+    """Return a data message of gateway gw-1; `changes` replace keys of the envelope or the block."""
     block: dict[str, object] = {"medium": "electricity", "quantities": COLUMNS, "rows": rows}
     envelope: dict[str, object] = {
         "schema": 1,
@@ -47,7 +47,7 @@ def body(seq: int, rows: Sequence[Any], **changes: object) -> bytes:
 
 
 def tags(seq: int, rows: int) -> list[tuple[str, str]]:
-    """Give the user properties of a data message."""
+    """Return the user properties of a data message."""
     return [("epoch", EPOCH), ("seq", str(seq)), ("rows", str(rows))]
 
 
@@ -92,7 +92,7 @@ class Gateway:
         self.send(body(seq, rows, **changes), tags(seq, len(rows)))
 
     def maybe_ack(self, seq: int) -> dict[str, Any] | None:
-        """Give the last acknowledgement that covers a seq of `EPOCH`."""
+        """Return the last acknowledgement that covers a seq of `EPOCH`."""
         for ack in reversed(self.acks):
             for one in ack["acks"]:
                 if one["epoch"] == EPOCH and any(first <= seq <= last for first, last in one["seqs"]):
@@ -100,7 +100,7 @@ class Gateway:
         return None
 
     def reasons(self, seq: int) -> list[tuple[int, str]]:
-        """Give (rows, reason) of what the acknowledgement of a seq says about the quarantine."""
+        """Return (rows, reason) of what the acknowledgement of a seq says about the quarantine."""
         ack = self.maybe_ack(seq)
         assert ack is not None, seq
         return [(rows, reason) for one, rows, reason in ack["quarantined"] if one == seq]
@@ -162,7 +162,7 @@ def page(park: Chain, path: str) -> tuple[int, str]:
 
 
 def points(park: Chain, measurement: str, *, database: str = "demo_raw") -> list[dict[str, Any]]:
-    """Give every point of a measurement as one dict of time, tags and fields."""
+    """Return every point of a measurement as one dict of time, tags and fields."""
     found = park.query(database, f'SELECT * FROM "{measurement}" GROUP BY *')
     return [
         {**one["tags"], **{k: v for k, v in zip(one["columns"], row, strict=True) if v is not None}}

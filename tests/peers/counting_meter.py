@@ -38,7 +38,7 @@ class CountingMeters(socketserver.ThreadingTCPServer):
         return int(self.server_address[1])
 
     def registers(self, unit: int, address: int, count: int) -> bytes:
-        """Give the bytes of an answer, and count it where it carries the counter."""
+        """Return the bytes of an answer, and count it where it carries the counter."""
         image = bytearray(2 * count)
         if address <= MODEL_REGISTER < address + count:
             struct.pack_into(">H", image, 2 * (MODEL_REGISTER - address), MODEL_CODE)

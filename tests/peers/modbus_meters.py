@@ -15,12 +15,12 @@ from pathlib import Path
 
 
 def register(unit: int, address: int) -> int:
-    """Give what a register holds: no two neighbours and no two units alike."""
+    """Return what a register holds: no two neighbours and no two units alike."""
     return (unit << 11 ^ address * 7) & 0xFFFF
 
 
 def content(unit: int, address: int, count: int) -> bytes:
-    """Give what a block of registers holds."""
+    """Return what a block of registers holds."""
     return struct.pack(f">{count}H", *(register(unit, address + n) for n in range(count)))
 
 
@@ -63,7 +63,7 @@ class Meters:
     requests: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def maybe_reply(self, unit: int, pdu: bytes) -> Reply | None:
-        """Give the answer's PDU; `None` for silence."""
+        """Return the answer's PDU; `None` for silence."""
         function, address, count = struct.unpack(">BHH", pdu)
         self.requests.append((unit, function, address, count))
         if unit in self.mute or (unit, address) in self.mute_addresses:

@@ -88,7 +88,7 @@ class SmallPark:
         self.store.write(raw_database(self.name), encode_point("late", tags, fields, T0 + at_ms))
 
     def raw_rows(self, medium: str) -> dict[str, list[tuple[int, dict[str, Any]]]]:
-        """Give the rows of a medium by meter, as `write` takes them."""
+        """Return the rows of a medium by meter, as `write` takes them."""
         found = self.store.query(raw_database(self.name), f'SELECT * FROM "{medium}" GROUP BY "meter"')
         return {
             one.tags["meter"]: [
@@ -110,7 +110,7 @@ class SmallPark:
         return Rollup(self.store, self.park).cycle(T0 + at_ms, is_patient=False)
 
     def points(self, measurement: str, **tags: str) -> dict[int, dict[str, Any]]:
-        """Give the points of a series by slot number after `T0`."""
+        """Return the points of a series by slot number after `T0`."""
         where = " AND ".join(f"\"{key}\" = '{value}'" for key, value in tags.items())
         found = self.store.query(rollup_database(self.name), f'SELECT * FROM "{measurement}" WHERE {where}')
         return {
@@ -122,7 +122,7 @@ class SmallPark:
         }
 
     def values(self, quantity: str, measurement: str = "meter_15m", **tags: str) -> dict[int, float | None]:
-        """Give one field of a series by slot number."""
+        """Return one field of a series by slot number."""
         return {slot: point.get(quantity) for slot, point in self.points(measurement, **tags).items()}
 
 

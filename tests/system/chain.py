@@ -177,7 +177,7 @@ class Chain:
         return series
 
     def rows(self, measurement: str, *, park: str = PARK) -> list[tuple[str, int]]:
-        """Give (meter, time in ms) of every raw point of a measurement."""
+        """Return (meter, time in ms) of every raw point of a measurement."""
         found = self.query(f"{park}_raw", f'SELECT "quality" FROM "{measurement}" GROUP BY *')
         return [(one["tags"]["meter"], row[0]) for one in found for row in one["values"]]
 

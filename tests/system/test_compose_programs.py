@@ -39,14 +39,14 @@ class Here:
         }
 
     def text(self, written: str, service: str) -> str:
-        """Give a file's text or an option's value for a service."""
+        """Return a file's text or an option's value for a service."""
         for word, instead in self._words.items():
             written = written.replace(word, instead)
         written = written.replace("/var/lib/zonewise", f"{self.folder}/{service}-data")
         return re.sub(r"(?<![\w.])/(secrets|parks|park|grafana|etc)\b", rf"{self.folder}/\1", written)
 
     def command(self, service: str) -> list[str]:
-        """Give a service's command, after putting the files that it mounts in their place."""
+        """Return a service's command, after putting the files that it mounts in their place."""
         (self.folder / f"{service}-data").mkdir()
         for mount in mounts(SERVICES[service]):
             if mount.is_file_of_ours:

@@ -59,5 +59,5 @@ def verify(url: str) -> subprocess.CompletedProcess[str]:
 
 
 def verify_summary(output: Path) -> str:
-    """Give the last words of the demo."""
+    """Return the last words of the demo."""
     return "\n".join(output.read_text().splitlines()[-8:])

@@ -34,7 +34,7 @@ class Storm:
     """Kills the parts of a chain in turn, at random moments, and restarts them."""
 
     chain: Chain
-    dice: random.Random
+    rng: random.Random
     gateway_kills_ms: list[int] = field(default_factory=list)
     kills: Counter[str] = field(default_factory=Counter)
 
@@ -46,10 +46,10 @@ class Storm:
             "ingest": (self.chain.programs["ingest"].kill, self.chain.programs["ingest"].start),
             "gateway": (self._kill_gateway, self.chain.programs[GATEWAY].start),
         }
-        order = self.dice.sample(sorted(parts), len(parts))
+        order = self.rng.sample(sorted(parts), len(parts))
         for first, second in itertools.pairwise(order):
             self._kill(first, parts[first][0])
-            if self.dice.random() < 0.5:
+            if self.rng.random() < 0.5:
                 self._kill(second, parts[second][0])
                 parts[second][1]()
             parts[first][1]()
@@ -57,10 +57,10 @@ class Storm:
         parts[order[-1]][1]()
 
     def _kill(self, name: str, kill: Callable[[], object]) -> None:
-        time.sleep(self.dice.uniform(0.5, 3.0))
+        time.sleep(self.rng.uniform(0.5, 3.0))
         kill()
         self.kills[name] += 1
-        time.sleep(self.dice.uniform(0.1, 2.0))
+        time.sleep(self.rng.uniform(0.1, 2.0))
 
     def _kill_gateway(self) -> None:
         self.chain.programs[GATEWAY].kill()
@@ -102,7 +102,7 @@ def read_accepted(log: Path) -> Iterator[Row]:
 
 
 def missing(park: Chain, log: Path) -> set[Row]:
-    """Give the accepted rows that InfluxDB does not have."""
+    """Return the accepted rows that InfluxDB does not have."""
     return set(read_accepted(log)) - set(park.rows("electricity"))
 
 

@@ -12,13 +12,13 @@ METERS = 40
 POLL_S = 0.1
 OUTAGE_S = 120
 #: Above what a program needs anyway; 8 MB is the gateway's memory for messages.
-MOST_GROWTH_MB = 24
+MAX_GROWTH_MB = 24
 #: The window holds 64 messages; each may be sent again now and then while nobody acknowledges.
-MOST_RESENT = 64 * 10
+MAX_RESENT = 64 * 10
 
 
 def resident_mb(program: Program) -> float:
-    """Give the memory that a program holds (VmRSS)."""
+    """Return the memory that a program holds (VmRSS)."""
     assert program.process is not None
     status = Path(f"/proc/{program.process.pid}/status").read_text(encoding="utf-8")
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
@@ -26,19 +26,19 @@ def resident_mb(program: Program) -> float:
 
 
 def counter(park: Chain, name: str) -> int:
-    """Give a gateway's latest total from `gateway_status`."""
+    """Return a gateway's latest total from `gateway_status`."""
     found = park.query(f"{PARK}_rollup", f'SELECT last("{name}") FROM "gateway_status"')
     return int(found[0]["values"][0][1]) if found else 0
 
 
 def highest_counter(park: Chain, name: str) -> int:
-    """Give the highest total that a gateway has ever reported; a restart begins from 0 again."""
+    """Return the highest total that a gateway has ever reported; a restart begins from 0 again."""
     (found,) = park.query(f"{PARK}_rollup", f'SELECT max("{name}") FROM "gateway_status"')
     return int(found["values"][0][1])
 
 
 def newest_ms(park: Chain) -> int:
-    """Give the time of the newest raw row."""
+    """Return the time of the newest raw row."""
     return max((taken_at_ms for _, taken_at_ms in park.rows("electricity")), default=0)
 
 
@@ -73,7 +73,7 @@ def test_an_outage_of_the_database_costs_time_and_nothing_else(tmp_path: Path) -
 
         wait_until("live data is back", lambda: newest_ms(park) > back_ms, timeout_s=15)
         print(f"live again after {newest_ms(park) - back_ms} ms; memory {before} -> {highest} MB")
-        assert {name: highest[name] - before[name] < MOST_GROWTH_MB for name in before} == {
+        assert {name: highest[name] - before[name] < MAX_GROWTH_MB for name in before} == {
             "ingest": True,
             "gateway": True,
         }
@@ -88,7 +88,7 @@ def test_an_outage_of_the_database_costs_time_and_nothing_else(tmp_path: Path) -
         )
         resent = highest_counter(park, "messages_resent")
         print(f"{resent} messages resent")
-        assert resent < MOST_RESENT
+        assert resent < MAX_RESENT
         answered = sum(meters.counts.values())
         wait_until("every row is stored", lambda: len(park.rows("electricity")) >= answered - METERS)
         assert counter(park, "dropped") == 0

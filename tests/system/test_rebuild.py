@@ -47,7 +47,7 @@ def write_park(park: Chain, *, moved: bool) -> None:
 
 
 def dump(park: Chain) -> dict[tuple[str, ...], list[list[object]]]:
-    """Give every point of every raw measurement but `late`, by measurement and tags."""
+    """Return every point of every raw measurement but `late`, by measurement and tags."""
     names = [row[0] for one in park.query(RAW, "SHOW MEASUREMENTS") for row in one["values"]]
     return {
         (name, *(f"{key}={value}" for key, value in sorted(one["tags"].items()))): one["values"]

@@ -60,7 +60,7 @@ _CONNECT_TIMEOUT_S = 5.0
 _NEVER_S = 86_400.0
 # Longer than USB adapters and converters hold bytes back; a line silent for so long is silent.
 _QUIET_S = 0.03
-_LONGEST_DRAIN_S = 1.0
+_MAX_DRAIN_S = 1.0
 # Several late answers and ours; pymodbus' default holds one frame.
 _BUFFER_BYTES = 4096
 _REQUEST_BYTES = 8
@@ -105,7 +105,7 @@ class Bus:
         self.close()
 
     def quarantined_until_s(self, unit: int) -> float:
-        """Give the `time.monotonic` instant from which the unit may be asked; a past one when it may now."""
+        """Return the `time.monotonic` instant from which the unit may be asked; one in the past = now."""
         return self._quarantine_s.get(unit, float("-inf"))
 
     @property
@@ -261,7 +261,7 @@ class Bus:
     async def _drain(self, client: _Client) -> None:
         """Wait until the line is silent, for a while at most."""
         now_s = time.monotonic()
-        deadline_s = now_s + _LONGEST_DRAIN_S
+        deadline_s = now_s + _MAX_DRAIN_S
         quiet_s = now_s + self._line.silence_s + _QUIET_S
         while quiet_s > now_s and now_s < deadline_s and client.connected:
             await asyncio.sleep(quiet_s - now_s)
@@ -353,7 +353,7 @@ class Bus:
 
 
 def _reason(error: Exception) -> str:
-    """Give the system's word for it once, without numbers."""
+    """Return the system's word for it once, without numbers."""
     number, *text = error.args
     if not isinstance(number, int) or not text:
         return str(error)

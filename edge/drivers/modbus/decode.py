@@ -66,7 +66,7 @@ class Wiring:
             raise ValueError(f"transformer ratios {self.ct} and {self.vt} must be positive")
 
     def ratio(self, quantity: str) -> Fraction:
-        """Give the factor of the transformers on a quantity; 1 where they mean nothing."""
+        """Return the factor of the transformers on a quantity; 1 where they mean nothing."""
         known = VOCABULARY.get(quantity)
         if known is None or Medium.ELECTRICITY not in known.media:
             return Fraction(1)
@@ -122,7 +122,7 @@ class Decoder:
     _steps: tuple[_Step, ...] = field(repr=False)
 
     def decode(self, answers: Mapping[Block, bytes]) -> Decoded:
-        """Give the values in these answers; a block that is missing was not answered.
+        """Return the values in these answers; a block that is missing was not answered.
 
         Raises:
             DecodeError: when an answer does not have the length of its block.
@@ -222,7 +222,7 @@ def _step(spec: RegisterSpec, factor: Fraction, *, block: int, at: int) -> _Step
 
 
 def _range(spec: RegisterSpec) -> tuple[float, float]:
-    """Give what is plausible; of a park's own quantities only ingest knows more than what can be stored."""
+    """Return what is plausible; of a park's own quantities only ingest knows more than what can be stored."""
     known = VOCABULARY.get(spec.quantity)
     if known is not None:
         return known.low, known.high
@@ -261,7 +261,7 @@ def _counter(factor: Fraction) -> Callable[[int | float | Decimal], int]:
 
 
 def read_registers(registers: Iterable[Register], answers: Mapping[Block, bytes]) -> Found:
-    """Give what single registers hold: scale registers, identity, serial number.
+    """Return what single registers hold: scale registers, identity, serial number.
 
     Registers that no answer covers are left out.
 

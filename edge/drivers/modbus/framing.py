@@ -19,7 +19,7 @@ _FUNCTIONS = frozenset(Function)
 _CRC_BYTES = 2
 _HEADER_BYTES = 6
 # Unit, function and one byte of data are the least that an answer has.
-_LEAST_BYTES = 3
+_MIN_BYTES = 3
 _MAX_FRAME_BYTES = 260
 
 
@@ -77,7 +77,7 @@ Framing = Callable[[bytes], Iterator[Frame]]
 def rtu_frames(received: bytes) -> Iterator[Frame]:
     """Yield the RTU frames of answers to reads."""
     at = 0
-    while at < len(received) - _LEAST_BYTES - _CRC_BYTES + 1:
+    while at < len(received) - _MIN_BYTES - _CRC_BYTES + 1:
         size = _rtu_size(received, at)
         raw = received[at : at + size]
         if size and len(raw) == size and crc(raw) == 0:
@@ -94,17 +94,17 @@ def is_under_way(received: bytes, request: Request) -> bool:
 
 
 def _rtu_size(received: bytes, at: int) -> int:
-    """Give how long a frame that starts here would be; 0 when none can."""
+    """Return how long a frame that starts here would be; 0 when none can."""
     function = received[at + 1]
     if function in _FUNCTIONS:
-        return _LEAST_BYTES + received[at + 2] + _CRC_BYTES
-    return _LEAST_BYTES + _CRC_BYTES if function & ~_REFUSAL_BIT in _FUNCTIONS else 0
+        return _MIN_BYTES + received[at + 2] + _CRC_BYTES
+    return _MIN_BYTES + _CRC_BYTES if function & ~_REFUSAL_BIT in _FUNCTIONS else 0
 
 
 def tcp_frames(received: bytes) -> Iterator[Frame]:
     """Yield the TCP frames of answers to reads."""
     at = 0
-    while at <= len(received) - _HEADER_BYTES - _LEAST_BYTES:
+    while at <= len(received) - _HEADER_BYTES - _MIN_BYTES:
         size = _tcp_size(received, at)
         raw = received[at : at + size]
         if size and len(raw) == size:
@@ -115,16 +115,16 @@ def tcp_frames(received: bytes) -> Iterator[Frame]:
 
 
 def _tcp_size(received: bytes, at: int) -> int:
-    """Give how long a frame that starts here would be; 0 when none can."""
+    """Return how long a frame that starts here would be; 0 when none can."""
     protocol = int.from_bytes(received[at + 2 : at + 4], "big")
     size = _HEADER_BYTES + int.from_bytes(received[at + 4 : at + 6], "big")
     function = received[at + 7]
-    if protocol or not _HEADER_BYTES + _LEAST_BYTES <= size <= _MAX_FRAME_BYTES:
+    if protocol or not _HEADER_BYTES + _MIN_BYTES <= size <= _MAX_FRAME_BYTES:
         return 0
     if function in _FUNCTIONS:
-        return size if size == _HEADER_BYTES + _LEAST_BYTES + received[at + 8] else 0
+        return size if size == _HEADER_BYTES + _MIN_BYTES + received[at + 8] else 0
     is_refusal = function & ~_REFUSAL_BIT in _FUNCTIONS
-    return size if is_refusal and size == _HEADER_BYTES + _LEAST_BYTES else 0
+    return size if is_refusal and size == _HEADER_BYTES + _MIN_BYTES else 0
 
 
 def _crc_of(byte: int) -> int:
@@ -137,7 +137,7 @@ _CRC_TABLE = tuple(_crc_of(byte) for byte in range(256))
 
 
 def crc(data: bytes) -> int:
-    """Give the checksum of RTU frames, low byte sent first; 0 over a frame that includes its own."""
+    """Return the checksum of RTU frames, low byte sent first; 0 over a frame that includes its own."""
     value = 0xFFFF
     for byte in data:
         value = value >> 8 ^ _CRC_TABLE[(value ^ byte) & 0xFF]

@@ -88,12 +88,12 @@ class Line:
 
     @classmethod
     def serial(cls, *, baud: int, parity: str = "E", stop_bits: int = 1, latency_s: float = 0.0) -> "Line":
-        """Give a serial line; parity is `N`, `E` or `O`."""
+        """Return a serial line; parity is `N`, `E` or `O`."""
         return cls(baud, 1 + 8 + (parity != "N") + stop_bits, latency_s)
 
     @classmethod
     def network(cls, *, latency_s: float = 0.002) -> "Line":
-        """Give a network."""
+        """Return a network."""
         return cls(None, latency_s=latency_s)
 
     @property
@@ -110,7 +110,7 @@ class Line:
 
 
 def block_time_s(block: Block, line: Line, *, answer_delay_s: float = 0.05) -> float:
-    """Give how long a block keeps the bus busy: request, the meter's delay, answer and both silences.
+    """Return how long a block keeps the bus busy: request, the meter's delay, answer and both silences.
 
     Args:
         block: What is read.
@@ -122,7 +122,7 @@ def block_time_s(block: Block, line: Line, *, answer_delay_s: float = 0.05) -> f
 
 
 def cost_of_request(line: Line, *, answer_delay_s: float = 0.05) -> float:
-    """Give how many registers could be read in the time that one more request costs."""
+    """Return how many registers could be read in the time that one more request costs."""
     if line.baud is None:
         return _NETWORK_REQUEST_COST
     per_register_s = _BYTES_PER_REGISTER * line.char_s
@@ -137,7 +137,7 @@ def plan(
     max_registers: int = MAX_REGISTERS,
     avoid: Iterable[Register] = (),
 ) -> tuple[Block, ...]:
-    """Give the blocks that read all registers at the least cost, ascending by function and address.
+    """Return the blocks that read all registers at the least cost, ascending by function and address.
 
     Args:
         registers: What is wanted; the same one may be given more than once.
@@ -202,7 +202,7 @@ def _block_of(function: Function, registers: Sequence[Register]) -> Block:
 
 
 def split(block: Block, registers: Iterable[Register]) -> tuple[Block, ...]:
-    """Give smaller blocks for the same registers after a refusal; none when there is nothing smaller.
+    """Return smaller blocks for the same registers after a refusal; none when there is nothing smaller.
 
     Holes are given up first; a block without holes is halved at a boundary between values.
     """

@@ -76,7 +76,7 @@ class Register:
         return self.address + self.count
 
     def shifted(self, offset: int) -> "Register":
-        """Give the same register of another channel."""
+        """Return the same register of another channel."""
         return replace(self, address=self.address + offset) if offset else self
 
 
@@ -248,7 +248,7 @@ class Profile:
         return self.medium is Medium.ELECTRICITY
 
     def channel(self, number: int = 1) -> tuple[RegisterSpec, ...]:
-        """Give the registers of one channel, the first being 1.
+        """Return the registers of one channel, the first being 1.
 
         Raises:
             ValueError: when the model does not have that channel.
@@ -263,6 +263,6 @@ class Profile:
 
     @property
     def setup_registers(self) -> tuple[Register, ...]:
-        """Give the registers that must be read at every connect: exponents and codes that scale others."""
+        """Return the registers that must be read at every connect: exponents and codes that scale others."""
         found = (scale.register for spec in self.registers for scale in spec.scale.registers)
         return tuple(dict.fromkeys(found))

@@ -91,7 +91,7 @@ class Reads:
     def _note_split(self, kind: PollClass, now_s: float) -> None:
         splits = self._splits[kind]
         splits.failures += 1
-        pause_s = growing_s(splits.failures, first_s=_FIRST_ANEW_S, most_s=_MAX_ANEW_S, jitter=0.0)
+        pause_s = growing_s(splits.failures, first_s=_FIRST_ANEW_S, max_s=_MAX_ANEW_S, jitter=0.0)
         splits.anew_at_s = now_s + pause_s
 
     def _lose(self, kind: PollClass, register: Register, error: MeterRefused, now_s: float) -> None:

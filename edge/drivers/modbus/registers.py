@@ -130,7 +130,7 @@ class Layout:
 
 
 def decode(layout: Layout, data: bytes) -> Raw | Absent:
-    """Give the value that the registers hold.
+    """Return the value that the registers hold.
 
     Raises:
         DecodeError: when the bytes are not exactly the value's registers.
@@ -142,7 +142,7 @@ def decode(layout: Layout, data: bytes) -> Raw | Absent:
 
 @cache
 def compile_reader(layout: Layout) -> Reader:
-    """Give the function that reads such a value at any even position of a block's bytes.
+    """Return the function that reads such a value at any even position of a block's bytes.
 
     The reader trusts that the bytes reach: whoever has the block checks its length once.
     """
@@ -206,7 +206,7 @@ _Unpack = Callable[[bytes, int], int | float]
 
 
 def _unpacker(layout: Layout) -> _Unpack:
-    """Give what reads the number's bits, in the layout's orders."""
+    """Return what reads the number's bits, in the layout's orders."""
     code = _FORMATS[layout.encoding]
     one_word = layout.registers == 1
     if layout.byte_order is layout.word_order or (one_word and layout.byte_order is Order.BIG):
@@ -218,7 +218,7 @@ def _unpacker(layout: Layout) -> _Unpack:
 
 
 def _permutation(layout: Layout) -> Callable[[bytes], tuple[int, ...]]:
-    """Give what puts the bytes as sent into the order high to low, and the other way round."""
+    """Return what puts the bytes as sent into the order high to low, and the other way round."""
     words = range(layout.registers)
     if layout.word_order is Order.LITTLE:
         words = words[::-1]
@@ -240,7 +240,7 @@ def _float_of(bits: int, registers: int) -> float:
 
 
 def encode(layout: Layout, value: Raw | Absent) -> bytes:
-    """Give the registers that hold a value; what a simulated meter answers.
+    """Return the registers that hold a value; what a simulated meter answers.
 
     Args:
         layout: How the value is written.
@@ -286,7 +286,7 @@ def _number_bytes(layout: Layout, value: Raw) -> bytes:
 
 
 def _decimal_bits(value: Decimal, *, signed: bool) -> int:
-    """Give the 32 bits of a T5 or T6 value with as many digits as the mantissa takes."""
+    """Return the 32 bits of a T5 or T6 value with as many digits as the mantissa takes."""
     limit = 1 << 23 if signed else 1 << 24
     exponent = int(value.as_tuple().exponent)
     while True:

@@ -2,7 +2,7 @@
 
 Contract:
 - A row is stamped when the last answer with its counters came, else the last answer. Answers more than
-  `MOST_APART_S` apart go into separate rows.
+  `MAX_APART_S` apart go into separate rows.
 - What was asked for and not answered is a column without a value, and the row has PARTIAL. What is out of the
   plan has no column. A row that lacks a counter for either reason has COUNTER_MISSING.
 """
@@ -20,7 +20,7 @@ from edge.drivers.settings import DeviceConfig, Point
 from metering.readings import ReadingFlag
 
 #: Answers further apart are not one instant.
-MOST_APART_S = 1.0
+MAX_APART_S = 1.0
 NS_PER_S = 1_000_000_000
 
 
@@ -122,10 +122,10 @@ def _covers_any(block: Block, registers: Collection[Register]) -> bool:
 
 
 def _groups(answers: Mapping[Block, Answer]) -> Iterator[tuple[Block, ...]]:
-    """Cut the answers, in the order in which they came, into spans of at most `MOST_APART_S`."""
+    """Cut the answers, in the order in which they came, into spans of at most `MAX_APART_S`."""
     group: list[Block] = []
     for block, answer in answers.items():
-        if group and answer.at_ns - answers[group[0]].at_ns > MOST_APART_S * NS_PER_S:
+        if group and answer.at_ns - answers[group[0]].at_ns > MAX_APART_S * NS_PER_S:
             yield tuple(group)
             group = []
         group.append(block)

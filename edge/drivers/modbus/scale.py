@@ -19,7 +19,7 @@ _LARGEST_EXPONENT = 30
 
 
 def scale_factor(scale: Scale, setup: Found = NOTHING_FOUND) -> Fraction:
-    """Give the exact factor from raw to base unit.
+    """Return the exact factor from raw to base unit.
 
     Args:
         scale: As the table has it.
@@ -50,7 +50,7 @@ def _factor_of(scale: ScaleRegister, raw: Raw | Absent | None) -> Fraction:
 
 
 def raw_value(spec: RegisterSpec, value: float | Fraction, factor: Fraction) -> int | float | Decimal:
-    """Give what the register holds for a value in base units; for simulated meters.
+    """Return what the register holds for a value in base units; for simulated meters.
 
     Whole-number registers show full steps only, as a real meter's counter does (rounded down).
     """

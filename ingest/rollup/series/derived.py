@@ -32,12 +32,12 @@ class DerivedDatabase:
         self._database = rollup_database(park)
 
     def maybe_first_ms(self) -> int | None:
-        """Give the start of the first slot of any meter."""
+        """Return the start of the first slot of any meter."""
         found = self._store.query(self._database, f'SELECT * FROM "{METER_15M}" ORDER BY time ASC LIMIT 1')
         return found[0].rows[0][0] if found else None
 
     def maybe_edition(self) -> str | None:
-        """Give the fingerprint of the park description by which groups were last derived."""
+        """Return the fingerprint of the park description by which groups were last derived."""
         found = self._store.query(self._database, f'SELECT last("fingerprint") FROM "{PARK_EDITION}"')
         return str(found[0].rows[0][1]) if found else None
 
@@ -58,7 +58,7 @@ class DerivedDatabase:
         }
 
     def versions(self, measurement: str, span: Span, *, keys: Sequence[str]) -> dict[tuple[Tags, int], int]:
-        """Give the highest version in the history of each point of a span."""
+        """Return the highest version in the history of each point of a span."""
         grouping = ", ".join(f'"{key}"' for key in (*keys, "version"))
         query = (
             f'SELECT "revised_at" FROM "{measurement}{HISTORY_SUFFIX}" WHERE time >= {span.start_ms}ms'
@@ -83,7 +83,7 @@ class DerivedDatabase:
 
 
 def _points(series: Series) -> Iterator[tuple[int, dict[str, Field]]]:
-    """Give the fields that each point has; tags that were not grouped by come as columns of text."""
+    """Return the fields that each point has; tags that were not grouped by come as columns of text."""
     names = series.columns[1:]
     keep = [name not in ("park", "meter", "level", "group") for name in names]
     for row in series.rows:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from ingest.intervals.counters import SHORTEST_RETURN_MS, CounterRules
+from ingest.intervals.counters import MIN_RETURN_MS, CounterRules
 from ingest.store.contract import Store
 from metering.messages.birth import CounterFacts, MeterFacts, parse_facts
 from metering.park.model import Park, ParkMeter
@@ -72,7 +72,7 @@ class Counting:
         return _return_ms(self.poll_ms)
 
     def rules(self, quantity: str) -> CounterRules:
-        """Give the rules of a counter; one that was not announced has steps of 1 and no modulus."""
+        """Return the rules of a counter; one that was not announced has steps of 1 and no modulus."""
         return self.counters.get(quantity) or CounterRules(return_ms=self.return_ms)
 
 
@@ -80,7 +80,7 @@ UNKNOWN = Counting()
 
 
 def _return_ms(poll_ms: int) -> int:
-    return max(SHORTEST_RETURN_MS, 2 * poll_ms)
+    return max(MIN_RETURN_MS, 2 * poll_ms)
 
 
 @dataclass(frozen=True, slots=True)

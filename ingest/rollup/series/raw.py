@@ -27,7 +27,7 @@ _MEDIA = ", ".join(f'"{medium}"' for medium in Medium)
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class StoredMeters:
     """What the raw database holds: the medium of each meter and the counters of each medium."""
 
     media: Mapping[str, Medium]
@@ -75,17 +75,17 @@ class RawDatabase:
         self._quantities = park.quantities
         self._media = {meter: facts.medium for meter, facts in park.meters.items()}
 
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> StoredMeters:
         """Ask what there is."""
         fields = self._store.query(self._database, f"SHOW FIELD KEYS FROM {_MEDIA}")
         meters = self._store.query(self._database, f'SHOW TAG VALUES FROM {_MEDIA} WITH KEY = "meter"')
-        return Catalogue(
+        return StoredMeters(
             media=self._chosen((row[-1], Medium(series.name)) for series in meters for row in series.rows),
             counters={Medium(one.name): self._counters(row[0] for row in one.rows) for one in fields},
         )
 
     def _chosen(self, pairs: Iterable[tuple[str, Medium]]) -> dict[str, Medium]:
-        """Give each meter one medium: the park's, where a wrong set-up has once brought another."""
+        """Return each meter one medium: the park's, where a wrong set-up has once brought another."""
         media: dict[str, Medium] = {}
         for meter, medium in pairs:
             if meter not in media or medium is self._media.get(meter):
@@ -119,7 +119,7 @@ class RawDatabase:
     def row_times(
         self, medium: Medium, quantities: Sequence[str], edges: Sequence[Edge]
     ) -> dict[str, list[int]]:
-        """Give the times of the nearest rows with any of the quantities, by meter; an edge may name one."""
+        """Return the times of the nearest rows with any of the quantities, by meter; an edge may name one."""
         columns = ", ".join(f'"{quantity}"' for quantity in quantities)
         queries = [_edge_query(medium, one, columns="" if one.quantity else columns) for one in edges]
         found: dict[str, list[int]] = defaultdict(list)
@@ -130,7 +130,7 @@ class RawDatabase:
     def counters_within(
         self, medium: Medium, quantities: Sequence[str], spans_ms: Mapping[str, tuple[int, int]]
     ) -> dict[str, set[str]]:
-        """Give which of the quantities were read within each meter's span, both ends included."""
+        """Return which of the quantities were read within each meter's span, both ends included."""
         columns = ", ".join(f'count("{quantity}")' for quantity in quantities)
         queries = [
             f"""SELECT {columns} FROM "{medium}" WHERE "meter" = '{meter}'"""
@@ -144,8 +144,8 @@ class RawDatabase:
             for series in (self._store.query(self._database, "; ".join(queries)) if queries else ())
         }
 
-    def first_reads(self, catalogue: Catalogue) -> dict[str, dict[str, int]]:
-        """Give the time of the first read of each counter, by meter; a counter never read has none."""
+    def first_reads(self, catalogue: StoredMeters) -> dict[str, dict[str, int]]:
+        """Return the time of the first read of each counter, by meter; a counter never read has none."""
         queries = [
             f'SELECT first("{quantity}") AS "{quantity}" FROM "{medium}" WHERE {_TRUE_TIME} GROUP BY "meter"'
             for medium, quantities in catalogue.counters.items()
@@ -194,7 +194,7 @@ class RawDatabase:
         return found
 
     def without_time(self, *, since_ms: int, spans_ms: Mapping[str, tuple[int, int]]) -> set[str]:
-        """Give the meters with rows of an unsynchronised clock since an instant, or in a span of theirs."""
+        """Return the meters with rows of an unsynchronised clock since an instant, or in a span of theirs."""
         places = [f"time >= {since_ms}ms"]
         places += [
             f"\"meter\" = '{meter}' AND time >= {from_ms}ms AND time < {to_ms + 1}ms"
@@ -207,7 +207,7 @@ class RawDatabase:
         return {series.tags["meter"] for series in self._store.query(self._database, "; ".join(queries))}
 
     def late(self, *, since_ms: int) -> list[LateNotice]:
-        """Give the notices of late rows written since an instant."""
+        """Return the notices of late rows written since an instant."""
         query = (
             f'SELECT "from_ms", "to_ms" FROM "{LATE}" WHERE time >= {since_ms}ms GROUP BY "meter", "instance"'
         )

@@ -19,7 +19,7 @@ from ingest.store.line_protocol import Field, encode_point
 from metering.series import HISTORY_SUFFIX, SLOT_MS, coverage_field, quality_field, rollup_database
 
 #: Lines per body; one of a slot has about 300 bytes.
-_MOST_LINES = 5000
+_MAX_LINES = 5000
 _SIDE_SUFFIXES = (quality_field(""), coverage_field(""))
 
 
@@ -140,7 +140,7 @@ def write_lines(store: Store, database: str, lines: Iterable[bytes]) -> None:
     batch: list[bytes] = []
     for line in lines:
         batch.append(line)
-        if len(batch) == _MOST_LINES:
+        if len(batch) == _MAX_LINES:
             store.write(database, b"\n".join(batch))
             batch.clear()
     if batch:

@@ -60,7 +60,7 @@ def test_an_acknowledgement_brings_the_time_where_nobody_else_does() -> None:
     clock = Clock(seen(0, wall_ns=NOON_NS - 7200 * S), trusted=False)
     one = stamper(clock)
     one.take(polled(950))
-    clock.hear_ingest(
+    clock.learn_from_ack(
         time_ms=(NOON_NS + 1000 * S) // 1_000_000, round_trip_s=0.4, heard_monotonic_ns=1000 * S
     )
     (reading,) = one.release(now_monotonic_ns=1000 * S)
@@ -72,13 +72,13 @@ def test_an_acknowledgement_brings_the_time_where_nobody_else_does() -> None:
 @pytest.mark.parametrize("round_trip_s", [2.5, float("inf")])
 def test_a_slow_acknowledgement_tells_nothing(round_trip_s: float) -> None:
     clock = Clock(seen(0), trusted=False)
-    clock.hear_ingest(time_ms=5, round_trip_s=round_trip_s, heard_monotonic_ns=S)
+    clock.learn_from_ack(time_ms=5, round_trip_s=round_trip_s, heard_monotonic_ns=S)
     assert not clock.is_known
 
 
 def test_a_synchronised_system_is_believed_rather_than_ingest() -> None:
     clock = Clock(seen(0, synchronised=True), trusted=False)
-    clock.hear_ingest(time_ms=5, round_trip_s=0.1, heard_monotonic_ns=S)
+    clock.learn_from_ack(time_ms=5, round_trip_s=0.1, heard_monotonic_ns=S)
     assert clock.source is TimeSource.SYSTEM
     assert clock.wall_ms(0) == NOON_NS // 1_000_000
 
@@ -135,7 +135,7 @@ def test_the_time_of_ingest_counts_as_a_step_where_it_moves_the_clock() -> None:
     noon_ms = NOON_NS // 1_000_000
     for at_s, ahead_ms in ((1000, 0), (1010, 300), (1020, -60_000)):
         time_ms = noon_ms + 1000 * at_s + ahead_ms
-        clock.hear_ingest(time_ms=time_ms, round_trip_s=0.0, heard_monotonic_ns=at_s * S)
+        clock.learn_from_ack(time_ms=time_ms, round_trip_s=0.0, heard_monotonic_ns=at_s * S)
     assert clock.steps == 2
     assert clock.maybe_step == Step(by_s=-60.3, at_ms=noon_ms + 1_020_000 - 60_000)
 

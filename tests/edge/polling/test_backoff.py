@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.polling.backoff import (
-    MOST_PROBE_S,
+    MAX_PROBE_S,
     PROBE_SHARE,
     ProbeBudget,
     growing_s,
@@ -23,13 +23,13 @@ def test_pauses_double_up_to_a_cap() -> None:
 def test_a_meter_polled_rarely_is_not_probed_more_often_than_polled() -> None:
     assert probe_pause_s(1, poll_s=900.0, jitter=0.0) == 900.0
     assert probe_pause_s(9, poll_s=900.0, jitter=0.0) == 900.0
-    assert MOST_PROBE_S < 900.0
+    assert MAX_PROBE_S < 900.0
 
 
 @given(st.integers(1, 10**9), st.floats(0, 0.999))
 def test_jitter_lengthens_by_a_quarter_at_most_and_nothing_overflows(failures: int, jitter: float) -> None:
-    plain = growing_s(failures, first_s=0.5, most_s=30.0, jitter=0.0)
-    assert plain <= growing_s(failures, first_s=0.5, most_s=30.0, jitter=jitter) <= 1.25 * plain
+    plain = growing_s(failures, first_s=0.5, max_s=30.0, jitter=0.0)
+    assert plain <= growing_s(failures, first_s=0.5, max_s=30.0, jitter=jitter) <= 1.25 * plain
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 3.0), st.floats(0.0, 20.0)), min_size=1, max_size=50))

@@ -51,7 +51,7 @@ def refuse(bench: Bench, code: int, *registers: int, for_s: float | None = None)
 
 
 def shown(bench: Bench) -> dict[str, tuple[str, bool]]:
-    """Give what is noted as missing: the reason, and whether it is a counter."""
+    """Return what is noted as missing: the reason, and whether it is a counter."""
     (one,) = bench.health.snapshot().devices
     return {missing.use.name: (missing.reason, missing.is_counter) for missing in one.missing}
 
@@ -305,13 +305,15 @@ async def test_a_meter_that_refuses_everything_is_taken_apart_once_and_comes_bac
 @pytest.mark.parametrize("seed", range(20))
 async def test_whatever_is_refused_for_a_while_costs_nothing_else_and_is_back_in_the_end(seed: int) -> None:
     """Some registers of a B23, each refused with a code of its own until an instant of its own."""
-    dice = random.Random(seed)
+    jitter = random.Random(seed)
     specs = {spec.quantity: spec.register.address for spec in catalogue.load("abb-b23").channel()}
-    some = {name: dice.randint(0, 600) for name in dice.sample(sorted(specs), dice.randint(1, len(specs)))}
+    some = {
+        name: jitter.randint(0, 600) for name in jitter.sample(sorted(specs), jitter.randint(1, len(specs)))
+    }
     counters = {name for name in specs if name.endswith("_wh")}
     bench = abb(network())
     begin_s = bench.clock.now_s
-    bench.line.refused = {specs[name]: dice.choice([1, 2, 3, 4, 8, 77]) for name in some}
+    bench.line.refused = {specs[name]: jitter.choice([1, 2, 3, 4, 8, 77]) for name in some}
     bench.line.refused_until_s = {specs[name]: begin_s + for_s for name, for_s in some.items()}
     await bench.run(1200)
     # Answers more than 1 s apart are two rows.
@@ -333,7 +335,7 @@ async def test_whatever_is_refused_for_a_while_costs_nothing_else_and_is_back_in
 
 
 def b23(_unit: int, address: int, count: int) -> bytes:
-    """Give what a block of an ABB B23 holds."""
+    """Return what a block of an ABB B23 holds."""
     return struct.pack(f">{count}H", *(TELLS_B23.get((1, address + n), 0) for n in range(count)))
 
 

@@ -47,7 +47,7 @@ class Bench:
             open_line=self.line.open,
             outlets=outlets,
             clock=self.clock,
-            dice=lambda: 0.0,
+            jitter=lambda: 0.0,
         )
 
     async def run(self, seconds: float) -> None:
@@ -57,7 +57,7 @@ class Bench:
             await self.poller.run()
 
     def state(self, unit: int) -> DeviceState:
-        """Give what is noted of a device."""
+        """Return what is noted of a device."""
         return next(d.state for d in self.health.snapshot().devices if d.unit == unit)
 
 

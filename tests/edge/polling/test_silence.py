@@ -128,9 +128,9 @@ async def test_a_good_meter_that_loses_one_frame_is_back_soon_beside_mute_ones(m
 async def test_a_bad_cable_that_loses_every_fifth_frame_costs_little_beside_mute_meters() -> None:
     bench = bench_of(serial_bus(timeout_s=1.0), 4, mute=6)
     await bench.begin(600)
-    dice, begun_s = random.Random(6), bench.clock.now_s
+    jitter, begun_s = random.Random(6), bench.clock.now_s
     for _ in range(180):
-        bench.line.lost[2] = dice.random() < 0.2
+        bench.line.lost[2] = jitter.random() < 0.2
         await bench.go_on(POLL_S)
     rows = Counter(row.meter for row in bench.rows if row.taken_monotonic_ns > begun_s * 1e9)
     assert rows["m2"] >= 0.85 * rows["m1"]

@@ -17,14 +17,14 @@ from edge.drivers.modbus.registers import Encoding, Layout
 from edge.drivers.settings import BusConfig, DeviceConfig, Point, Serial
 from edge.polling.health import BusState, Counts, DeviceState, Health
 from edge.service import agent
-from edge.service.agent import Identity
+from edge.service.agent import GatewayIdentity
 from edge.service.pages import routes
 from metering.messages.status import COUNTERS, GAUGES, EpochAccount
 from metering.program.local_http import Address, serving
 
 EPOCH = "0123456789abcdef"
-SERVICE = agent.Snapshot(
-    identity=Identity("demo", "gw-1", EPOCH, "zonewise test"),
+SERVICE = agent.GatewaySnapshot(
+    identity=GatewayIdentity("demo", "gw-1", EPOCH, "zonewise test"),
     connected=True,
     clock="trusted",
     waiting_rows=0,
@@ -113,7 +113,7 @@ def test_a_step_of_the_clock_is_shown(health: Health) -> None:
     ],
 )
 def test_health_is_red_for_what_keeps_the_gateway_from_its_work(
-    health: Health, service: agent.Snapshot, expected: list[str]
+    health: Health, service: agent.GatewaySnapshot, expected: list[str]
 ) -> None:
     with serving(Address(), routes(lambda: service, health.snapshot)) as address:
         code, text = get(address, "/healthz")

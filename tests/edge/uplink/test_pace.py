@@ -8,8 +8,8 @@ from edge.uplink.pace import AckTimeout, Rate
 from metering.program.backoff import JITTER
 
 
-def timeout(first_s: float = 5.0, least_s: float = 2.0, most_s: float = 60.0) -> AckTimeout:
-    return AckTimeout(first_s=first_s, least_s=least_s, most_s=most_s)
+def timeout(first_s: float = 5.0, min_s: float = 2.0, max_s: float = 60.0) -> AckTimeout:
+    return AckTimeout(first_s=first_s, min_s=min_s, max_s=max_s)
 
 
 def test_before_anything_was_measured_the_first_time_out_holds() -> None:
@@ -92,7 +92,7 @@ def test_the_most_holds_with_jitter_included_and_is_left_at_once() -> None:
 
 
 def test_the_doubling_stops_where_the_least_reaches_the_most() -> None:
-    one = timeout(first_s=0.001, least_s=0.001, most_s=0.008)
+    one = timeout(first_s=0.001, min_s=0.001, max_s=0.008)
     for at_s in range(100):
         one.expired(sent_at_s=float(at_s), now_s=float(at_s))
     assert one.seconds(0.0) == pytest.approx(0.008 / 1.25)

@@ -30,7 +30,7 @@ PATIENCE_S = 30.0
 
 @dataclass
 class Source:
-    """Gives `count` polls, one each 10 ms, with a counter that rises by one."""
+    """Return `count` polls, one each 10 ms, with a counter that rises by one."""
 
     count: int = 10**9
     given: int = 0
@@ -206,7 +206,7 @@ class LateClock(SystemClock):
     is_set = False
 
     def observe(self) -> Observation:
-        """Give both clocks."""
+        """Return both clocks."""
         now_ns = time.time_ns() if self.is_set else time.monotonic_ns()
         return Observation(time.monotonic_ns(), now_ns, synchronised=self.is_set)
 
@@ -238,7 +238,7 @@ class AheadClock(SystemClock):
     is_set = False
 
     def observe(self) -> Observation:
-        """Give both clocks."""
+        """Return both clocks."""
         now_ns = time.time_ns() + (0 if self.is_set else 86_400 * 10**9)
         return Observation(time.monotonic_ns(), now_ns, synchronised=self.is_set)
 

@@ -24,7 +24,7 @@ def window(limits: WindowLimits = LIMITS) -> DeliveryWindow:
 
 
 def open_window(limits: WindowLimits = LIMITS) -> DeliveryWindow:
-    """Give a window with a link and somebody who listens."""
+    """Return a window with a link and somebody who listens."""
     one = window(limits)
     one.link_up(now_s=0)
     one.receiver("1", online=True)
@@ -219,7 +219,7 @@ def test_limits_that_leave_no_room_are_refused(changes: dict[str, Any], complain
 
 def test_limits_at_their_edges_are_taken() -> None:
     WindowLimits(messages=1, bytes=1, live_share=0.0)
-    WindowLimits(least_timeout_s=0.5, first_timeout_s=0.5, most_timeout_s=0.5)
+    WindowLimits(min_timeout_s=0.5, first_timeout_s=0.5, max_timeout_s=0.5)
 
 
 def test_a_new_window_has_sent_nothing_and_knows_no_round_trip() -> None:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.intervals.counters import HOLD_MS, LOOK_BACK_MS, CounterRules, Course, Excess, Flaw, unwrap
+from ingest.intervals.counters import (
+    HOLD_MS,
+    LOOK_BACK_MS,
+    CounterRules,
+    CounterSeries,
+    DoubtfulSpan,
+    Excess,
+    unwrap,
+)
 from ingest.intervals.rises import RiseCap, cap_of, rated_per_h
 from metering.series import IntervalQuality
 
@@ -20,7 +28,7 @@ def reads(*values: int, every_ms: int = POLL_MS) -> list[tuple[int, int]]:
     return [(i * every_ms, value) for i, value in enumerate(values)]
 
 
-def rises(course: Course) -> list[int]:
+def rises(course: CounterSeries) -> list[int]:
     return [after - before for before, after in pairwise(course.totals)]
 
 
@@ -67,8 +75,8 @@ def test_resets_and_breaks_are_noted_with_their_time() -> None:
     course = unwrap(reads(5000, 5001, 4, 900, 1700, 1100, every_ms=HOLD_MS), RULES)
 
     assert course.flaws == (
-        Flaw(HOLD_MS, 2 * HOLD_MS, IntervalQuality.ESTIMATED),
-        Flaw(4 * HOLD_MS, 5 * HOLD_MS, IntervalQuality.SUSPECT),
+        DoubtfulSpan(HOLD_MS, 2 * HOLD_MS, IntervalQuality.ESTIMATED),
+        DoubtfulSpan(4 * HOLD_MS, 5 * HOLD_MS, IntervalQuality.SUSPECT),
     )
 
 
@@ -107,7 +115,7 @@ def test_the_highest_of_two_values_at_one_time_counts() -> None:
 
 
 def test_no_reads_no_course() -> None:
-    assert unwrap([], RULES) == Course([], [])
+    assert unwrap([], RULES) == CounterSeries([], [])
 
 
 def test_rules_that_describe_no_counter_cannot_be_made() -> None:
@@ -172,8 +180,8 @@ def test_a_jump_is_told_and_the_time_around_it_doubted() -> None:
 
     assert course.excesses == (Excess(MINUTE_MS, 2 * MINUTE_MS, 2_499_000, rated_per_h(250), is_over=False),)
     assert course.flaws == (
-        Flaw(MINUTE_MS, 2 * MINUTE_MS, IntervalQuality.SUSPECT, is_gap=True),
-        Flaw(2 * MINUTE_MS, doubted_ms, IntervalQuality.SUSPECT),
+        DoubtfulSpan(MINUTE_MS, 2 * MINUTE_MS, IntervalQuality.SUSPECT, is_gap=True),
+        DoubtfulSpan(2 * MINUTE_MS, doubted_ms, IntervalQuality.SUSPECT),
     )
     assert unwrap(minutes(500_000, 99_000_000, 500_100), CAPPED).excesses[0].is_over
 
@@ -212,10 +220,10 @@ some_rules = st.builds(CounterRules, step=st.integers(1, 20), modulus=st.sampled
 
 @given(some_reads, some_rules, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(
-    found: list[tuple[int, int]], rules: CounterRules, dice: random.Random
+    found: list[tuple[int, int]], rules: CounterRules, rng: random.Random
 ) -> None:
     shuffled = list(found)
-    dice.shuffle(shuffled)
+    rng.shuffle(shuffled)
 
     assert unwrap(shuffled, rules) == unwrap(found, rules)
 
@@ -268,7 +276,7 @@ def test_a_window_gives_the_same_rises_as_all_of_history(data: st.DataObject) ->
     window = unwrap([read for read in found if read[0] >= from_ms - 2 * LOOK_BACK_MS], RULES)
     whole = unwrap(found, RULES)
 
-    def after(course: Course) -> list[tuple[int, int]]:
+    def after(course: CounterSeries) -> list[tuple[int, int]]:
         base = next(
             (total for t, total in zip(course.times_ms, course.totals, strict=True) if t >= from_ms), 0
         )
@@ -278,29 +286,29 @@ def test_a_window_gives_the_same_rises_as_all_of_history(data: st.DataObject) ->
     assert after(window) == after(whole)
 
 
-def with_faults(dice: random.Random) -> list[tuple[int, int]]:
+def with_faults(rng: random.Random) -> list[tuple[int, int]]:
     """Eight hours by the minute, with resets, dips, exchanged devices and corrupt reads for a while."""
     value, corrupt, found = 50_000, 0, []
     for minute in range(480):
-        value += dice.randrange(4)
-        fault = dice.randrange(80)
+        value += rng.randrange(4)
+        fault = rng.randrange(80)
         value = {0: 0, 1: value + 100_000, 2: 40_000}.get(fault, value)
-        corrupt = dice.randrange(1, 40) if fault == 3 else max(0, corrupt - 1)
-        shown = value + dice.choice((900_000, 900_000, 2_000_000)) if corrupt else value
+        corrupt = rng.randrange(1, 40) if fault == 3 else max(0, corrupt - 1)
+        shown = value + rng.choice((900_000, 900_000, 2_000_000)) if corrupt else value
         found.append((minute * MINUTE_MS, 0 if fault == 4 else shown))
     return found
 
 
 @given(st.randoms(use_true_random=False))
-def test_with_a_cap_too_a_window_gives_the_same_as_all_of_history(dice: random.Random) -> None:
+def test_with_a_cap_too_a_window_gives_the_same_as_all_of_history(rng: random.Random) -> None:
     rules = CounterRules(cap=RiseCap(600, 20))
-    found = with_faults(dice)
+    found = with_faults(rng)
     from_ms = 300 * MINUTE_MS
 
     window = unwrap([read for read in found if read[0] >= from_ms - 2 * LOOK_BACK_MS], rules)
     whole = unwrap(found, rules)
 
-    def after(course: Course) -> object:
+    def after(course: CounterSeries) -> object:
         first = next(i for i, time_ms in enumerate(course.times_ms) if time_ms >= from_ms)
         base = course.totals[first]
         totals = zip(course.times_ms[first:], (total - base for total in course.totals[first:]), strict=True)
@@ -312,9 +320,9 @@ def test_with_a_cap_too_a_window_gives_the_same_as_all_of_history(dice: random.R
 
 
 @given(st.randoms(use_true_random=False))
-def test_with_a_cap_every_counted_rise_is_within_it(dice: random.Random) -> None:
+def test_with_a_cap_every_counted_rise_is_within_it(rng: random.Random) -> None:
     rules = CounterRules(cap=RiseCap(600, 20))
-    course = unwrap(with_faults(dice), rules)
+    course = unwrap(with_faults(rng), rules)
     doubted = [flaw for flaw in course.flaws if flaw.quality is IntervalQuality.SUSPECT]
 
     for (from_ms, to_ms), rise in zip(pairwise(course.times_ms), rises(course), strict=True):

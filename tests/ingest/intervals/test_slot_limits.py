@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.intervals.counters import HOLD_MS, CounterRules, Flaw, unwrap
+from ingest.intervals.counters import HOLD_MS, CounterRules, DoubtfulSpan, unwrap
 from ingest.intervals.lone import ALONE_MS, lone_times
 from ingest.intervals.slots import MISSING, SlotValue, slot_values, tolerance_ms
 from ingest.intervals.zone_use import NO_SLOT, GroupValue, evaluate, sums_at
@@ -43,14 +43,14 @@ def test_a_fall_that_is_no_rollover_counts_nothing() -> None:
     course = unwrap([(0, 62_000), (MINUTE, 30_000), (2 * MINUTE, 30_010)], CounterRules(modulus=M))
 
     assert list(course.totals) == [62_000, 62_000, 62_010]
-    assert course.flaws == (Flaw(0, MINUTE, SUSPECT),)
+    assert course.flaws == (DoubtfulSpan(0, MINUTE, SUSPECT),)
 
 
 @pytest.mark.parametrize(("before", "after", "quality"), [(5000, 49, ESTIMATED), (5000, 50, SUSPECT)])
 def test_what_is_a_reset(before: int, after: int, quality: IntervalQuality) -> None:
     course = unwrap([(0, before), (MINUTE, after)], CounterRules())
 
-    assert course.flaws == (Flaw(0, MINUTE, quality),)
+    assert course.flaws == (DoubtfulSpan(0, MINUTE, quality),)
     assert course.totals[-1] - course.totals[0] == (after if quality is ESTIMATED else 0)
 
 
@@ -105,7 +105,10 @@ def test_no_reads_are_no_values() -> None:
 def test_a_flaw_marks_the_slots_that_it_reaches_into_and_the_worst_counts() -> None:
     reads = [(t, 1000 + t // MINUTE) for t in range(0, 5 * SLOT_MS + 1, MINUTE)]
     course = unwrap(reads, CounterRules())
-    flaws = (Flaw(SLOT_MS, 2 * SLOT_MS, SUSPECT), Flaw(SLOT_MS + 1, 2 * SLOT_MS + 1, ESTIMATED))
+    flaws = (
+        DoubtfulSpan(SLOT_MS, 2 * SLOT_MS, SUSPECT),
+        DoubtfulSpan(SLOT_MS + 1, 2 * SLOT_MS + 1, ESTIMATED),
+    )
     flawed = type(course)(course.times_ms, course.totals, flaws)
 
     found = slot_values(flawed, start_ms=0, stop_ms=5 * SLOT_MS, tolerance_ms=0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.intervals.counters import CounterRules, Course, Flaw, unwrap
+from ingest.intervals.counters import CounterRules, CounterSeries, DoubtfulSpan, unwrap
 from ingest.intervals.slots import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
 from metering.series import SLOT_MS, IntervalQuality
 
@@ -70,8 +70,8 @@ def test_a_slot_within_a_gap_of_which_nothing_is_known_has_no_value(
     gaps: list[tuple[int, int]], expected: list[IntervalQuality]
 ) -> None:
     times_ms = [minute * MINUTE_MS for minute in range(46)]
-    flaws = tuple(Flaw(a * MINUTE_MS, b * MINUTE_MS, SUSPECT, is_gap=True) for a, b in gaps)
-    course = Course(times_ms, list(range(46)), flaws)
+    flaws = tuple(DoubtfulSpan(a * MINUTE_MS, b * MINUTE_MS, SUSPECT, is_gap=True) for a, b in gaps)
+    course = CounterSeries(times_ms, list(range(46)), flaws)
     found = slot_values(course, start_ms=0, stop_ms=3 * SLOT_MS, tolerance_ms=0)
 
     assert [one.quality for one in found] == expected

@@ -6,7 +6,7 @@ from ingest.journal.journal import Place
 from ingest.journal.quarantine import Entry
 from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
-from ingest.validation.rows import MOST_AHEAD_MS
+from ingest.validation.rows import MAX_AHEAD_MS
 
 NOON_MS = 1_790_078_400_000
 HOUR = 3_600_000
@@ -26,8 +26,8 @@ def record(*times_ms: object) -> Record:
 
 def test_an_entry_is_due_when_its_first_row_is_no_longer_ahead() -> None:
     one = record(NOON_MS + 2 * HOUR, NOON_MS + HOUR, NOON_MS + 3 * HOUR)
-    assert maybe_due_ms(entry(1, rows=(0, 2)), one) == NOON_MS + 2 * HOUR - MOST_AHEAD_MS
-    assert maybe_due_ms(entry(1, rows=None), one) == NOON_MS + HOUR - MOST_AHEAD_MS
+    assert maybe_due_ms(entry(1, rows=(0, 2)), one) == NOON_MS + 2 * HOUR - MAX_AHEAD_MS
+    assert maybe_due_ms(entry(1, rows=None), one) == NOON_MS + HOUR - MAX_AHEAD_MS
 
 
 def test_what_never_was_ahead_is_never_due() -> None:
@@ -43,7 +43,7 @@ def test_a_birth_is_due_like_a_row() -> None:
         "software": "t", "meters": {},
     }  # fmt: skip
     born = Record("zonewise/v1/demo/gw-1/birth", NOON_MS, (), json.dumps(told).encode())
-    assert maybe_due_ms(entry(1, rows=None), born) == NOON_MS + HOUR - MOST_AHEAD_MS
+    assert maybe_due_ms(entry(1, rows=None), born) == NOON_MS + HOUR - MAX_AHEAD_MS
 
 
 def test_entries_come_in_the_order_of_their_times_and_once() -> None:

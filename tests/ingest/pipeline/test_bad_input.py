@@ -33,7 +33,7 @@ class Station:
         return self.seq
 
     def row(self, meter: str = "m-1", **changes: object) -> list[Any]:
-        """Give a good row, each with a time of its own."""
+        """Return a good row, each with a time of its own."""
         row = {
             "meter": meter,
             "taken": now_ms(),
@@ -292,37 +292,37 @@ def test_bad_statuses_are_counted_and_named_in_the_log_once(station: Station) ->
 @pytest.mark.parametrize("seed", range(3))
 def test_random_bytes_on_every_topic_stop_nothing(station: Station, seed: int) -> None:
     """More than may wait for a PUBACK, of each kind: one that is never sent would stop the park."""
-    dice = Random(seed)
+    jitter = Random(seed)
     good = body(1, [station.row()])
     for number in range(4 * RECEIVE_MAXIMUM):
-        kind = dice.choice(["data", "birth", "status", "status", "birth"])
-        payload = damaged(good, dice)
-        station.gateway.publish(payload, tags(10_000 + number, 1) if dice.random() < 0.5 else (), kind=kind)
+        kind = jitter.choice(["data", "birth", "status", "status", "birth"])
+        payload = damaged(good, jitter)
+        station.gateway.publish(payload, tags(10_000 + number, 1) if jitter.random() < 0.5 else (), kind=kind)
     station.good_passes_when_sent_again()
     (park,) = json.loads(page(station.park, "/status")[1])
     assert (park["withheld"], park["problems"]) == (0, [])
 
 
-def damaged(good: bytes, dice: Random) -> bytes:
-    """Give bytes that are nearly a message of ours, or far from it."""
-    match dice.randrange(5):
+def damaged(good: bytes, jitter: Random) -> bytes:
+    """Return bytes that are nearly a message of ours, or far from it."""
+    match jitter.randrange(5):
         case 0:
-            return dice.randbytes(dice.randrange(200))
+            return jitter.randbytes(jitter.randrange(200))
         case 1:
-            at = dice.randrange(len(good))
-            return good[:at] + dice.randbytes(3) + good[at + 3 :]
+            at = jitter.randrange(len(good))
+            return good[:at] + jitter.randbytes(3) + good[at + 3 :]
         case 2:
-            levels = dice.randrange(1100)
-            word = dice.choice([b'"gw-1"', b"0", b"null", b"230.0", b"[]"])
+            levels = jitter.randrange(1100)
+            word = jitter.choice([b'"gw-1"', b"0", b"null", b"230.0", b"[]"])
             return good.replace(word, b"[" * levels + b"]" * levels)
         case 3:
             told = {"schema": 1, "gateway": "gw-1", "epoch": EPOCH, "time_ms": now_ms(), "software": "t"}
             told |= {"online": True, "clean_stop": None, "accounts": [], "counters": {}, "meters": {}}
-            key = dice.choice(sorted(told))
+            key = jitter.choice(sorted(told))
             values = [None, 1.5, -1, 10**40, "x" * 5000, [], {}, True, [[]] * 50, {"a": {"b": [1e400]}}]
-            return json.dumps({**told, key: dice.choice(values)}).encode()
+            return json.dumps({**told, key: jitter.choice(values)}).encode()
         case _:
-            return zlib.compress(good[: dice.randrange(len(good))])
+            return zlib.compress(good[: jitter.randrange(len(good))])
 
 
 def test_at_the_end_every_row_is_accounted_for(station: Station) -> None:

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.servers
 
 
 def account(park: Chain, name: str = "gw-1", *, park_id: str = "demo") -> dict[str, Any]:
-    """Give a gateway's account from /status."""
+    """Return a gateway's account from /status."""
     parks = {one["park"]: one for one in json.loads(page(park, "/status")[1])}
     return dict(parks[park_id]["gateways"].get(name, {"received": 0, "pending": 0, "duplicates": 0}))
 
 
 def rows(seq: int) -> list[list[Any]]:
-    """Give two rows with times of their own."""
+    """Return two rows with times of their own."""
     return [["m-1", now_ms() + seq, 0, seq, 1.5, None], ["m-2", now_ms() + seq, 0, seq, 2.5, None]]
 
 
@@ -98,7 +98,7 @@ def test_a_full_disk_under_the_journal_loses_nothing(tmp_path: Path, small_disk:
 
 
 def events(park: Chain, kind: str, *, park_id: str = "demo") -> list[int]:
-    """Give the states of an event in the order of time."""
+    """Return the states of an event in the order of time."""
     found = points(park, "event", database=f"{park_id}_rollup")
     return [one["state"] for one in sorted(found, key=lambda one: one["time"]) if one["kind"] == kind]
 
@@ -151,7 +151,7 @@ def test_a_missing_rollup_database_does_not_stop_raw_data(tmp_path: Path) -> Non
 
 
 def status_body(*, online: bool, time_ms: int = 1) -> bytes:
-    """Give a gateway's status with two epochs."""
+    """Return a gateway's status with two epochs."""
     epoch = {"read": 10, "stored": 4, "quarantined": 1, "held": 3, "dropped": 2, "read_is_known": True}
     told = {
         "schema": 1, "gateway": "gw-1", "epoch": EPOCH, "time_ms": time_ms, "online": online, "software": "t",

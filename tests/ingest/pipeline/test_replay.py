@@ -16,7 +16,7 @@ MEDIA = ("electricity", "heat", "gas", "water", "environment", "production", "me
 
 
 def everything(park: Chain) -> dict[str, list[dict[str, Any]]]:
-    """Give every raw point but those of `late`."""
+    """Return every raw point but those of `late`."""
     return {
         name: sorted(points(park, name), key=lambda one: (one["time"], one["meter"], one.get("gateway", "")))
         for name in MEDIA

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from ingest.events.book import EventBook
-from ingest.pipeline.writer import ALARM_AFTER_MS, LateBook, ParkWriter, pause_s
+from ingest.pipeline.writer import ALARM_AFTER_MS, LateNotices, ParkWriter, pause_s
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
@@ -39,12 +39,12 @@ def writer_into(store: Store, events: EventBook | None = None, *, step_ms: int =
         instance="1",
         events=events or EventBook(),
         clock_ms=lambda: next(ticks),
-        dice=lambda: 1.0,
+        jitter=lambda: 1.0,
     )
 
 
 def bodies(peer: HttpAnswers) -> list[int]:
-    """Give the number of lines of each request."""
+    """Return the number of lines of each request."""
     return [request.body.count(b"\n") + 1 for request in peer.requests]
 
 
@@ -130,12 +130,12 @@ def test_pauses_grow_are_capped_and_jittered() -> None:
 def test_late_is_more_than_a_minute_after_the_end_of_the_slot() -> None:
     slot = NOW_MS // SLOT_MS * SLOT_MS
     for now_ms, is_late in ((slot + 60_000, True), (slot + 59_999, False)):
-        lines = LateBook("demo", "1", lambda now_ms=now_ms: now_ms).lines([row(1, slot - 1), row(1, slot)])
+        lines = LateNotices("demo", "1", lambda now_ms=now_ms: now_ms).lines([row(1, slot - 1), row(1, slot)])
         assert bool(lines) is is_late
 
 
 def test_late_points_hold_each_meters_span_and_their_times_rise() -> None:
-    book = LateBook("demo", "1", lambda: NOW_MS)
+    book = LateNotices("demo", "1", lambda: NOW_MS)
     rows = [
         row(1, NOW_MS - 5 * SLOT_MS),
         row(1, NOW_MS - 9 * SLOT_MS),
@@ -152,13 +152,13 @@ def test_late_points_hold_each_meters_span_and_their_times_rise() -> None:
 
 def test_late_points_of_a_clock_that_is_set_back_lie_behind_those_before() -> None:
     clock = {"ms": NOW_MS}
-    book = LateBook("demo", "1", lambda: clock["ms"])
+    book = LateNotices("demo", "1", lambda: clock["ms"])
     assert book.lines([row(1, NOW_MS)]) == []
     clock["ms"] = NOW_MS - 4 * SLOT_MS
     # By the clock that was set back these slots have not ended yet; the rollup published them by the old one.
     (line,) = book.lines([row(1, NOW_MS - 2 * SLOT_MS)])
     assert int(line.rpartition(b" ")[2]) >= NOW_MS
     # The same after a restart, which knows the newest receipt from the journal.
-    again = LateBook("demo", "1", lambda: clock["ms"], since_ms=NOW_MS)
+    again = LateNotices("demo", "1", lambda: clock["ms"], since_ms=NOW_MS)
     (line,) = again.lines([row(1, NOW_MS - 2 * SLOT_MS)])
     assert int(line.rpartition(b" ")[2]) >= NOW_MS

@@ -62,7 +62,7 @@ def test_each_outcome_is_told_once_and_to_its_gateway(outcomes: list[tuple[str, 
 
 
 def test_a_delivery_is_pending_then_recent_then_forgotten() -> None:
-    deliveries = Deliveries(most_recent=2)
+    deliveries = Deliveries(max_recent=2)
     ids = [MessageId(EPOCH, seq) for seq in (1, 2, 3)]
     assert deliveries.begin("gw-1", ids[0])
     assert not deliveries.begin("gw-1", ids[0])

@@ -20,7 +20,7 @@ METERS = {f"m-{n}": {"medium": "electricity", "place": "z1", "gateway": f"gw-{n}
 
 
 def message(gw: Gateway, seq: int, **changes: object) -> tuple[bytes, list[tuple[str, str]]]:
-    """Give a message of a gateway with one row of its meter, and its properties."""
+    """Return a message of a gateway with one row of its meter, and its properties."""
     row = {"meter": f"m-{gw.name[-1]}", "taken": now_ms() + seq, "quality": 0, "wh": seq, "w": 1.5, "v": None}
     return body(seq, [list({**row, **changes}.values())], gateway=gw.name), tags(seq, 1)
 

@@ -17,7 +17,7 @@ def arrival(number: int, size: int = 0) -> Arrival:
 
 
 def intake(pubacked: list[int], *, most: int = 3000, outside: int = 3000) -> Intake:
-    return Intake(lambda one: pubacked.append(one.mid), most_bytes=most, most_outside_bytes=outside)
+    return Intake(lambda one: pubacked.append(one.mid), max_bytes=most, max_outside_bytes=outside)
 
 
 def test_a_full_queue_withholds_and_room_lets_in_in_order() -> None:
@@ -60,7 +60,7 @@ def test_beyond_all_bounds_only_the_packet_id_is_kept_and_told_when_there_is_roo
     pubacked: list[int] = []
     queue = intake(pubacked, most=1000, outside=1000)
     assert [queue.offer(arrival(number)) for number in (1, 2, 3)] == [True, True, False]
-    assert queue.let_go == 1
+    assert queue.discarded == 1
     taken = [one.mid for _ in range(3) for one in queue.take(10**6, 100)]
     assert (taken, pubacked) == ([1, 2], [1, 2, 3])
 

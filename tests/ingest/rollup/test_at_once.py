@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.pipeline.writer import LateBook
+from ingest.pipeline.writer import LateNoticeLog
 from ingest.rollup.job import Rollup
 from ingest.store.contract import Store
 from ingest.store.errors import StoreUnavailable
@@ -60,44 +60,42 @@ class Arrival:
     fields: Mapping[str, float]
 
 
-def counter(dice: random.Random, times_ms: list[int]) -> dict[int, float]:
+def counter(rng: random.Random, times_ms: list[int]) -> dict[int, float]:
     """Return what a counter showed, at the times at which it could be read."""
-    value, shown = dice.choice((0, 5, 100_000)), {}
-    begin_ms, end_ms = dice.choice((0, 0, 2 * HOUR)), dice.choice((LENGTH_MS, LENGTH_MS, 3 * HOUR))
-    gap_ms = dice.randrange(LENGTH_MS)
-    gap = range(gap_ms, gap_ms + dice.choice((0, 40 * MINUTE, 2 * HOUR)))
+    value, shown = rng.choice((0, 5, 100_000)), {}
+    begin_ms, end_ms = rng.choice((0, 0, 2 * HOUR)), rng.choice((LENGTH_MS, LENGTH_MS, 3 * HOUR))
+    gap_ms = rng.randrange(LENGTH_MS)
+    gap = range(gap_ms, gap_ms + rng.choice((0, 40 * MINUTE, 2 * HOUR)))
     for time_ms in times_ms:
-        value += dice.randrange(60)
-        odd = dice.random()
+        value += rng.randrange(60)
+        odd = rng.random()
         if odd < 0.01:
-            value = dice.randrange(20)
+            value = rng.randrange(20)
         glitch = {1: 0, 2: value + 4000, 3: max(0, value - 1)}.get(int(odd * 60), value)
         if begin_ms <= time_ms <= end_ms and time_ms not in gap:
             shown[time_ms] = float(glitch)
     return shown
 
 
-def arrivals(dice: random.Random) -> list[Arrival]:
+def arrivals(rng: random.Random) -> list[Arrival]:
     """Return the rows of all meters, in the order in which they come."""
     found = []
     for meter, (minutes, _, quantities) in METERS.items():
-        shift_ms = dice.randrange(MINUTE)
+        shift_ms = rng.randrange(MINUTE)
         times_ms = [t + shift_ms for t in range(0, LENGTH_MS, minutes * MINUTE)]
-        counters = {name: counter(dice, times_ms) for name in quantities}
-        outage_ms, delay_ms = dice.randrange(LENGTH_MS), dice.choice((0, HOUR, 6 * HOUR))
+        counters = {name: counter(rng, times_ms) for name in quantities}
+        outage_ms, delay_ms = rng.randrange(LENGTH_MS), rng.choice((0, HOUR, 6 * HOUR))
         for time_ms in times_ms:
             fields: dict[str, float] = {
                 n: shown[time_ms] for n, shown in counters.items() if time_ms in shown
             }
-            if dice.random() < 0.01:
+            if rng.random() < 0.01:
                 fields = dict.fromkeys(quantities, 77.0) | {"quality": int(ReadingFlag.CLOCK_UNSYNCHRONISED)}
-            delay = (
-                dice.choice((0, 0, 0, 20_000, 10 * MINUTE)) if dice.random() < 0.2 else dice.randrange(3000)
-            )
+            delay = rng.choice((0, 0, 0, 20_000, 10 * MINUTE)) if rng.random() < 0.2 else rng.randrange(3000)
             if outage_ms <= time_ms < outage_ms + delay_ms:
                 delay = delay_ms
-            if dice.random() < 0.02:
-                delay = dice.randrange(8 * HOUR)
+            if rng.random() < 0.02:
+                delay = rng.randrange(8 * HOUR)
             found.append(Arrival(time_ms + delay, meter, time_ms, fields))
     return sorted(found, key=lambda one: (one.at_ms, one.meter, one.taken_ms))
 
@@ -123,40 +121,40 @@ class History:
     """A park whose rows come bit by bit, and a rollup that works on them meanwhile."""
 
     def __init__(self, park: SmallPark, seed: int, *, faults: float) -> None:
-        self.dice = random.Random(seed)
-        self.rows = arrivals(self.dice)
+        self.rng = random.Random(seed)
+        self.rows = arrivals(self.rng)
         self.park = park
         announce(park)
         self.now_ms = 0
         self._faults = faults
         self._store = FailingStore(park.store, before=self._fault, after=self._fault)
-        self._late = LateBook(park.name, "1", lambda: T0 + self.now_ms)
+        self._late = LateNoticeLog(park.name, "1", lambda: T0 + self.now_ms)
         self._rollup = Rollup(self._store, park.park)
         self._left = 0
 
     def _fault(self, _kind: str, _subject: str) -> BaseException | None:
         self._left -= 1
         if self._left == 0:
-            return self.dice.choice((StoreUnavailable, Killed))("as the test wants it")
+            return self.rng.choice((StoreUnavailable, Killed))("as the test wants it")
         return None
 
     def run(self) -> None:
         """Let all rows come, and the rollup work until nothing is left to do."""
         waiting = list(self.rows)
-        edit_ms = self.dice.choice((-1, 3 * HOUR, 8 * HOUR))
+        edit_ms = self.rng.choice((-1, 3 * HOUR, 8 * HOUR))
         while waiting:
-            self.now_ms += self.dice.choice(
-                (10_000, MINUTE, 5 * MINUTE, HOUR if self.dice.random() < 0.1 else MINUTE)
+            self.now_ms += self.rng.choice(
+                (10_000, MINUTE, 5 * MINUTE, HOUR if self.rng.random() < 0.1 else MINUTE)
             )
             count = sum(one.at_ms <= self.now_ms for one in waiting)
             self._write(waiting[:count])
             del waiting[:count]
             if self.now_ms > edit_ms:
                 edit_ms = 2**62
-                self._rollup.change_park(self.park.edit(press=self.dice.choice(PLACES)))
-            if self.dice.random() < 0.5:
+                self._rollup.change_park(self.park.edit(press=self.rng.choice(PLACES)))
+            if self.rng.random() < 0.5:
                 self._cycle()
-            if self.dice.random() < 0.05:
+            if self.rng.random() < 0.05:
                 self._rollup = Rollup(self._store, self.park.park)
         self._faults = 0
         for self.now_ms in range(AFTERWARDS_MS, AFTERWARDS_MS + MINUTE, 15_000):
@@ -169,10 +167,10 @@ class History:
             self.park.store.write(raw_database(self.park.name), b"\n".join(body))
 
     def _cycle(self) -> None:
-        is_faulty = self.dice.random() < self._faults
-        self._left = self.dice.randrange(1, 60) if is_faulty else 0
+        is_faulty = self.rng.random() < self._faults
+        self._left = self.rng.randrange(1, 60) if is_faulty else 0
         try:
-            self._rollup.cycle(T0 + self.now_ms, is_patient=self.dice.random() < 0.8)
+            self._rollup.cycle(T0 + self.now_ms, is_patient=self.rng.random() < 0.8)
         except StoreUnavailable:
             pass
         except Killed:

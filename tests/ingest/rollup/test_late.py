@@ -1,7 +1,7 @@
 """Late notices: each is dealt with once, a stream of them together."""
 
 from ingest.intervals.spans import Span, merged, runs
-from ingest.rollup.late import LateBook
+from ingest.rollup.late import LateNoticeLog
 from ingest.rollup.series.raw import LateNotice
 from metering.series import LATE_REREAD_MS, SLOT_MS
 
@@ -14,7 +14,7 @@ def notice(at_ms: int, *, meter: str = "m", from_ms: int = 0, to_ms: int = 1) ->
 
 
 def test_a_notice_is_due_when_nothing_new_follows() -> None:
-    book = LateBook(since_ms=NOW)
+    book = LateNoticeLog(since_ms=NOW)
 
     book.note([notice(NOW)], now_ms=NOW)
     assert book.due(now_ms=NOW, is_patient=True) == {}
@@ -25,7 +25,7 @@ def test_a_notice_is_due_when_nothing_new_follows() -> None:
 
 
 def test_a_stream_is_dealt_with_together_and_at_last_after_two_minutes() -> None:
-    book = LateBook(since_ms=NOW)
+    book = LateNoticeLog(since_ms=NOW)
     for tick in range(12):
         book.note([notice(NOW + tick, from_ms=tick, to_ms=tick + 5)], now_ms=NOW + tick * TICK)
         assert book.due(now_ms=NOW + tick * TICK, is_patient=True) == {}
@@ -35,7 +35,7 @@ def test_a_stream_is_dealt_with_together_and_at_last_after_two_minutes() -> None
 
 
 def test_what_is_not_done_stays_due_and_what_is_done_does_not_come_back() -> None:
-    book = LateBook(since_ms=NOW)
+    book = LateNoticeLog(since_ms=NOW)
     book.note([notice(NOW), notice(NOW, meter="n")], now_ms=NOW)
     book.note([], now_ms=NOW + TICK)
     assert book.due(now_ms=NOW + TICK, is_patient=True).keys() == {"m", "n"}
@@ -46,7 +46,7 @@ def test_what_is_not_done_stays_due_and_what_is_done_does_not_come_back() -> Non
 
 
 def test_the_last_ten_minutes_are_read_again() -> None:
-    book = LateBook(since_ms=NOW)
+    book = LateNoticeLog(since_ms=NOW)
     assert book.read_from_ms == NOW - LATE_REREAD_MS
 
     book.note([], now_ms=NOW + TICK)
@@ -62,7 +62,7 @@ def test_spans_are_merged_and_runs_found() -> None:
 
 
 def test_notices_of_a_clock_that_was_set_back_are_read() -> None:
-    book = LateBook(since_ms=NOW)
+    book = LateNoticeLog(since_ms=NOW)
     book.note([], now_ms=NOW)
     back = NOW - 60 * 60_000
     book.note([], now_ms=back)

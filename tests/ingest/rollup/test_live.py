@@ -74,7 +74,7 @@ def park(tmp_path: Path, any_store: Store) -> SmallPark:
 
 
 def live(park: SmallPark, **tags: str) -> dict[str, float]:
-    """Give the fields of the only live point of a group."""
+    """Return the fields of the only live point of a group."""
     (point,) = park.points("group_live", **tags).values()
     counts = ("_fresh", "_expected")
     return {

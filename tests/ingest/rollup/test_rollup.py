@@ -69,17 +69,17 @@ def test_slots_of_meters_groups_and_members(park: SmallPark) -> None:
 
 
 def test_random_gaps_resets_and_garbage_conserve_the_sum(park: SmallPark) -> None:
-    dice = random.Random(7)
+    rng = random.Random(7)
     park.announce("main", Medium.ELECTRICITY, IMPORT)
     value, true, rows = 1_000_000, 0, []
     for minute in range(24 * 60 + 1):
-        rise = dice.randrange(200)
+        rise = rng.randrange(200)
         true += rise
         value += rise
-        if dice.random() < 0.003 and 60 < minute < 23 * 60:
+        if rng.random() < 0.003 and 60 < minute < 23 * 60:
             true, value = true - rise + 5, 5
-        shown = value if dice.random() > 0.005 or minute in {0, 24 * 60} else dice.choice((0, 9_999_999))
-        if minute in {0, 24 * 60} or dice.random() > 0.3:
+        shown = value if rng.random() > 0.005 or minute in {0, 24 * 60} else rng.choice((0, 9_999_999))
+        if minute in {0, 24 * 60} or rng.random() > 0.3:
             rows.append((minute * MINUTE, {IMPORT: float(shown)}))
     park.write("electricity", "main", rows)
 
@@ -166,23 +166,23 @@ def test_the_second_revision_is_the_second_version(park: SmallPark) -> None:
     assert versions == {"1", "2"}
 
 
-def with_gaps_and_a_reset(dice: random.Random) -> dict[int, float]:
+def with_gaps_and_a_reset(rng: random.Random) -> dict[int, float]:
     """Six hours of reads with gaps, a dip after 90 min and a reset after 200."""
     rows: dict[int, float] = {}
     value = 500_000
     for minute in range(6 * 60 + 1):
-        value = 3 if minute == 200 else value + dice.randrange(50)
-        if dice.random() > 0.4:
+        value = 3 if minute == 200 else value + rng.randrange(50)
+        if rng.random() > 0.4:
             rows[minute * MINUTE] = float(0 if minute == 90 else value)
     return rows
 
 
 def test_any_order_of_arrival_ends_in_the_same_points(tmp_path: Path, any_store: Store) -> None:
-    dice = random.Random(3)
-    rows = with_gaps_and_a_reset(dice)
+    rng = random.Random(3)
+    rows = with_gaps_and_a_reset(rng)
     parts: list[list[int]] = [[], [], []]
     for time_ms in rows:
-        parts[dice.randrange(3)].append(time_ms)
+        parts[rng.randrange(3)].append(time_ms)
     straight, mixed = small_park_in(any_store, tmp_path), small_park_in(any_store, tmp_path)
     for one in (straight, mixed):
         one.announce("main", Medium.ELECTRICITY, IMPORT)
@@ -201,13 +201,13 @@ def test_any_order_of_arrival_ends_in_the_same_points(tmp_path: Path, any_store:
 
 
 def test_a_running_rollup_and_one_that_starts_at_the_end_agree(tmp_path: Path, any_store: Store) -> None:
-    dice = random.Random(5)
+    rng = random.Random(5)
     value, rows = 900_000, []
     for minute in range(5 * 60 + 1):
-        value += dice.randrange(90)
+        value += rng.randrange(90)
         shown = 7 if minute in {100, 101, 194} else value - (1 if minute == 150 else 0)
         if not 120 < minute < 140:
-            rows.append((minute * MINUTE + dice.randrange(MINUTE // 2), {IMPORT: float(shown)}))
+            rows.append((minute * MINUTE + rng.randrange(MINUTE // 2), {IMPORT: float(shown)}))
     live, at_once = small_park_in(any_store, tmp_path), small_park_in(any_store, tmp_path)
     for one in (live, at_once):
         one.announce("main", Medium.ELECTRICITY, IMPORT)

@@ -36,15 +36,15 @@ class Interrupted(Exception):
 
 
 def stopping_after(calls: int) -> Callable[[], None]:
-    """Give a `go_on` that raises at a later call."""
+    """Return a `check_stop` that raises at a later call."""
     left = [calls]
 
-    def go_on() -> None:
+    def check_stop() -> None:
         left[0] -= 1
         if left[0] < 0:
             raise Interrupted
 
-    return go_on
+    return check_stop
 
 
 @pytest.mark.parametrize("calls", [1, 2])
@@ -54,7 +54,7 @@ def test_a_first_run_that_is_interrupted_anywhere_leaves_no_group_behind(park: S
     rising(park, "main", range(0, 3 * DAY, SLOT_MS))
     rising(park, "press", range(2 * DAY, 3 * DAY, SLOT_MS))
     now_ms = T0 + 3 * DAY + HOUR
-    first = Rollup(park.store, park.park, go_on=stopping_after(calls))
+    first = Rollup(park.store, park.park, check_stop=stopping_after(calls))
     with pytest.raises(Interrupted):
         first.cycle(now_ms, is_patient=False)
 

@@ -121,7 +121,7 @@ def service(park: SmallPark, parks: Path) -> Service:
         park.park,
         ParkFolder(parks, park.name),
         clock_ms=lambda: T0 + HOUR + 20_000,
-        dice=lambda: 0.0,
+        jitter=lambda: 0.0,
     )
 
 
@@ -157,7 +157,9 @@ async def test_while_the_clock_is_in_doubt_nothing_is_written(parks: Path, share
             raise ClockDoubted("the clock was set back")
         return T0 + HOUR + 20_000
 
-    running = Service(park.store, park.park, ParkFolder(parks, park.name), clock_ms=now_ms, dice=lambda: 0.0)
+    running = Service(
+        park.store, park.park, ParkFolder(parks, park.name), clock_ms=now_ms, jitter=lambda: 0.0
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(running.run(stop), name="service")
         await until("both tasks are in doubt", lambda: len(running.health.troubles) == 2)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.journal.segments import Record
-from ingest.pipeline.supervision import judge_safely
-from ingest.validation.messages import Judge, Verdict
+from ingest.pipeline.supervision import validate_safely
+from ingest.validation.messages import MessageValidator, ValidationResult
 from ingest.validation.registry import Registry
 from metering.messages.data import REASONS, MessageId, deflate
 from metering.park.model import Park
@@ -23,9 +23,9 @@ STEP = {"step": 1, "modulus": None}
 FACTS = {"model": "m", "profile": "p", "medium": "water", "poll_s": 60, "serial": None, "counters": {}}
 
 
-def judge() -> Judge:
+def judge() -> MessageValidator:
     park = Park("demo", "Demo", ZoneInfo("UTC"), {}, {}, {}, {})
-    return Judge(park, Registry(park))
+    return MessageValidator(park, Registry(park))
 
 
 def data(body: bytes, tags: tuple[tuple[str, str], ...] = TAGS) -> Record:
@@ -169,16 +169,16 @@ def test_whatever_the_bytes_there_is_a_verdict_and_rows_add_up(body: bytes) -> N
         assert (verdict.stored, verdict.refused) == ((), ())
 
 
-class Failing(Judge):
+class Failing(MessageValidator):
     """A judge with a bug."""
 
-    def judge(self, record: Record) -> Verdict:
+    def judge(self, record: Record) -> ValidationResult:
         """Fail."""
         raise ZeroDivisionError(record.topic)
 
 
 def test_a_bug_of_ours_sets_one_message_aside() -> None:
     park = Park("demo", "Demo", ZoneInfo("UTC"), {}, {}, {}, {})
-    verdict = judge_safely(Failing(park, Registry(park)), data(good()))
+    verdict = validate_safely(Failing(park, Registry(park)), data(good()))
     assert (verdict.maybe_reason, verdict.maybe_id) == ("unexpected_error", MessageId(EPOCH, 5))
     assert "ZeroDivisionError" in verdict.detail

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.validation.registry import (
     MAX_CHANGES_A_DAY,
-    MOST_UNKNOWN,
+    MAX_UNKNOWN,
     Announcement,
     Registry,
     encode_announcement,
@@ -116,7 +116,7 @@ def test_only_changes_are_points_whatever_the_order_of_the_times() -> None:
 
 def test_unknown_ids_are_bounded_per_gateway() -> None:
     registry = Registry(park(known=Dated()), stored_meters=["old"])
-    for number in range(MOST_UNKNOWN):
+    for number in range(MAX_UNKNOWN):
         assert registry.maybe_refusal("gw-1", f"m-{number}", T0) is None
     assert registry.maybe_refusal("gw-1", "one-more", T0) is RowReason.TOO_MANY_METERS
     assert registry.announce(birth("gw-1", T0, **{"one-more": FACTS})) == ()

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.validation.rows import (
+    MAX_AHEAD_MS,
     MAX_CACHED_BYTES,
     MAX_CACHED_SETS,
-    MOST_AHEAD_MS,
     Columns,
     Judged,
     RowReason,
@@ -63,8 +63,8 @@ def test_a_row_of_nothing_but_nulls_is_stored_with_its_quality() -> None:
     [
         (EARLIEST_MS - 1, False),
         (EARLIEST_MS, True),
-        (NOW_MS + MOST_AHEAD_MS, True),
-        (NOW_MS + MOST_AHEAD_MS + 1, False),
+        (NOW_MS + MAX_AHEAD_MS, True),
+        (NOW_MS + MAX_AHEAD_MS + 1, False),
     ],
 )
 def test_time_is_judged_against_2020_and_five_minutes_after_receipt(taken_at_ms: int, is_good: bool) -> None:  # noqa: FBT001 - a column of the table

@@ -66,7 +66,7 @@ def test_the_demo_shows_every_zone_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def expected_figures() -> list[tuple[str, float, float]]:
-    """Give each zone's use and water of yesterday, from the loads alone."""
+    """Return each zone's use and water of yesterday, from the loads alone."""
     wires = load_wires(PARKS / "demo" / "sim.yaml")
     now_ms = int(time.time() * 1000)
     origin_ms = default_origin_ms(now_ms, days=2)

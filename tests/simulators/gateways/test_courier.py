@@ -28,7 +28,7 @@ class Rising:
     """One kW, for ever."""
 
     def at(self, instant_ms: int) -> Flow:
-        """Give the flow: counters in proportion to the time."""
+        """Return the flow: counters in proportion to the time."""
         return Flow(1000.0, instant_ms / 3600, 0.0)
 
 

@@ -17,7 +17,7 @@ from pymodbus.framer import FramerType
 from edge.catalogue.models import load
 from edge.drivers.modbus.decode import Wiring
 from simulators.lines.answer_log import AnswerLog
-from simulators.lines.line import Line, Surroundings
+from simulators.lines.line import Line, SharedResources
 from simulators.lines.rtu_line import RtuLine, RtuTiming
 from simulators.lines.serial_line import serial_line
 from simulators.lines.tcp_line import rtu_over_tcp_line, tcp_line
@@ -36,7 +36,7 @@ class Steady:
     """A flow that stands still."""
 
     def at(self, instant_ms: int) -> Flow:
-        """Give the same, whenever."""
+        """Return the same, whenever."""
         del instant_ms
         return Flow(2_500.0, 1_000_000.0, 0.0)
 
@@ -66,7 +66,7 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     faults = Faults(monotonic_s=time.monotonic)
     answers = tmp_path / "answers.log"
-    around = Surroundings(faults, AnswerLog(answers), lambda: time.time_ns() // 1_000_000)
+    around = SharedResources(faults, AnswerLog(answers), lambda: time.time_ns() // 1_000_000)
     line = Line("gw/bus", {1: device("one"), 2: device("two")}, around, answer_s=0.005)
     return Bench(line, faults, answers)
 

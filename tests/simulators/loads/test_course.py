@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.loads.course import KNOT_MS, Course, course
-from simulators.loads.shapes import dice_for
+from simulators.loads.shapes import rng_for
 
 ORIGIN_MS = 1_700_000_100_000 // KNOT_MS * KNOT_MS
 RATES = st.lists(
@@ -17,7 +17,7 @@ RATES = st.lists(
 
 
 def build(knots: list[float], name: str = "m") -> Course:
-    return course(ORIGIN_MS, np.array(knots), dice_for(name))
+    return course(ORIGIN_MS, np.array(knots), rng_for(name))
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,4 +77,4 @@ def test_an_instant_outside_is_refused() -> None:
 
 def test_an_origin_between_quarter_hours_is_refused() -> None:
     with pytest.raises(ValueError, match="quarter"):
-        course(ORIGIN_MS + 1, np.array([1.0, 2.0]), dice_for("m"))
+        course(ORIGIN_MS + 1, np.array([1.0, 2.0]), rng_for("m"))

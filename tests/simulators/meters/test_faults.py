@@ -10,7 +10,7 @@ class Clock:
         self.now_s = 100.0
 
     def __call__(self) -> float:
-        """Give its time."""
+        """Return its time."""
         return self.now_s
 
 

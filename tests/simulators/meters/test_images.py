@@ -26,7 +26,7 @@ class Steady:
         self.flow = flow
 
     def at(self, instant_ms: int) -> Flow:
-        """Give the same, whenever."""
+        """Return the same, whenever."""
         del instant_ms
         return self.flow
 

@@ -75,8 +75,8 @@ def test_frames_one_behind_the_other_are_all_found(
     chosen: list[tuple[int, int, int, object]], way: str
 ) -> None:
     sent = []
-    for number, (unit, function, count, dice) in enumerate(chosen):
-        data = bytes([2 * count]) + dice.randbytes(2 * count)  # type: ignore[attr-defined]
+    for number, (unit, function, count, jitter) in enumerate(chosen):
+        data = bytes([2 * count]) + jitter.randbytes(2 * count)  # type: ignore[attr-defined]
         sent.append(tcp(number + 1, unit, function, data) if way == "tcp" else rtu(unit, function, data))
     found = tcp_frames(b"".join(sent)) if way == "tcp" else rtu_frames(b"".join(sent))
     assert [frame.raw for frame in found] == sent
