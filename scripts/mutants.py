@@ -24,18 +24,15 @@ _NOTICED = ("killed", "timeout", "suspicious")
 
 
 def tests_of(module: Path) -> list[str]:
-    """Return the test files named after a module or after the first words of its name.
-
-    Where there are none, those that import it.
-    """
-    folder = ROOT / "tests" / module.parts[0]
-    words = module.stem.split("_")
-    named = [folder / f"test_{'_'.join(words[:count])}.py" for count in range(len(words), 0, -1)]
+    """Return the test files named after a module or its folder; where there are none, those that import it."""
+    folder = ROOT / "tests" / module.parent
+    named = dict.fromkeys(folder / f"test_{name}.py" for name in (module.stem, module.parent.name))
     found = [path for path in named if path.is_file()]
     if not found:
         name = re.escape(".".join(module.with_suffix("").parts))
         imports = re.compile(rf"^(from|import) {name}\b", re.MULTILINE)
-        found = [path for path in sorted(folder.glob("test_*.py")) if imports.search(path.read_text("utf-8"))]
+        tests = sorted((ROOT / "tests" / module.parts[0]).rglob("test_*.py"))
+        found = [path for path in tests if imports.search(path.read_text("utf-8"))]
     return [str(path.relative_to(ROOT)) for path in found]
 
 
