@@ -24,7 +24,7 @@ _NOTICED = ("killed", "timeout", "suspicious")
 
 
 def tests_of(module: Path) -> list[str]:
-    """Return the test files named after a module or its folder; where there are none, those that import it."""
+    """Return the test files named after a module or its folder; if there are none, those that import it."""
     folder = ROOT / "tests" / module.parent
     named = dict.fromkeys(folder / f"test_{name}.py" for name in (module.stem, module.parent.name))
     found = [path for path in named if path.is_file()]

@@ -2,6 +2,7 @@
 
 | module | what it holds |
 |---|---|
+| `counts` | What happened while a device was read, as totals |
 | `missing` | Registers that a meter does not give at present, and when each is asked for again |
 | `polled` | What a poll gives |
 | `settings` | What a driver is told of a bus and of the devices on it |

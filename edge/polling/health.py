@@ -7,13 +7,15 @@ either before or after a change, never in between, and nobody waits for a lock.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from edge.drivers.counts import Counts
 from edge.drivers.missing import Missing
 from edge.drivers.settings import BusConfig, DeviceConfig
 
 _WINDOW_S = 60.0
+_NOTHING_COUNTED = Counts()
 
 
 class BusState(StrEnum):
@@ -40,35 +42,6 @@ class DeviceState(StrEnum):
 GIVING_ROWS = (DeviceState.GOOD, DeviceState.COUNTER_MISSING, DeviceState.UNCONFIRMED)
 # One that was not asked yet may well answer.
 _NOT_SILENT = (*GIVING_ROWS, DeviceState.WAITING)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Totals of one device since the start.
-
-    Attributes:
-        polls: Polls that gave rows.
-        timeouts: Requests without an answer.
-        garbled_answers: Requests answered with what is no answer.
-        exceptions: Requests refused.
-        late_answers: Answers that nobody waited for any more.
-        skipped: Polls left out because the bus was busy.
-    """
-
-    polls: int = 0
-    timeouts: int = 0
-    garbled_answers: int = 0
-    exceptions: int = 0
-    late_answers: int = 0
-    skipped: int = 0
-
-    def plus(self, other: "Counts") -> "Counts":
-        """Add."""
-        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
-
-    def by_name(self) -> Mapping[str, int]:
-        """Return each total under its name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +91,7 @@ class DeviceHealth:
     model: str
     state: DeviceState = DeviceState.WAITING
     detail: str = ""
-    counts: Counts = Counts()
+    counts: Counts = _NOTHING_COUNTED
     maybe_good_at_s: float | None = None
     missing: tuple[Missing, ...] = ()
 

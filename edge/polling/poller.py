@@ -23,6 +23,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge.drivers.counts import Counts
 from edge.drivers.missing import Role
 from edge.drivers.modbus.device import Device, Poll, Wire
 from edge.drivers.polled import Polled
@@ -37,7 +38,7 @@ from edge.errors import (
     NoAnswer,
 )
 from edge.polling.backoff import recheck_pause_s, reconnect_pause_s, silence_before_reconnect_s
-from edge.polling.health import GIVING_ROWS, BusState, Counts, DeviceState, Health
+from edge.polling.health import GIVING_ROWS, BusState, DeviceState, Health
 from edge.polling.missing_log import MissingLog
 from edge.polling.schedule import Schedule
 from edge.polling.silence import SILENT_AFTER_S, LineSilence

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from edge.drivers.counts import Counts
 from edge.polling import health
 from edge.polling.health import BusState, DeviceState
 from edge.service import agent
@@ -86,7 +87,7 @@ def _device_metrics(polling: health.HealthSnapshot) -> Iterator[Metric]:
     )
     totals = {
         name: CounterMetricFamily(f"zonewise_edge_device_{name}", f"Total of {name}", labels=_DEVICE_LABELS)
-        for name in health.Counts().by_name()
+        for name in Counts().by_name()
     }
     for device in polling.devices:
         labels = [device.bus, str(device.unit), device.name]

@@ -7,6 +7,6 @@
 | `judge_again` | Judges again what was ahead of the clock |
 | `pipeline` | One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge |
 | `replay` | Replay: judge again what the journal holds, and write it |
-| `supervision` | The one place of ingest where any exception is caught: handling a stranger's bytes |
+| `supervision` | Validation of a stranger's bytes that never raises (`ingest.receive.supervision`) |
 | `writer` | Rows into InfluxDB: retry, split, bisect, pause |
 """

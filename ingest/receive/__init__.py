@@ -9,4 +9,5 @@
 | `shares` | How much of a park's queue each gateway may fill: its own delivery window, no more |
 | `statuses` | What the gateways say of themselves |
 | `subscriber` | MQTT 5 for ingest: the only module of ingest that knows paho |
+| `supervision` | The one place of ingest where any exception is caught: handling a stranger's bytes |
 """

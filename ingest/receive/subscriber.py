@@ -31,7 +31,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from ingest.pipeline.supervision import supervised
+from ingest.receive.supervision import supervised
 from metering.errors import ConfigError
 from metering.messages import status, topics
 from metering.messages.topics import GatewayTopic, maybe_parse

@@ -22,7 +22,6 @@ from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.pipeline.judge_again import JudgeAgain
 from ingest.pipeline.pipeline import Park as Parts
 from ingest.pipeline.pipeline import Pipeline
-from ingest.pipeline.supervision import supervised
 from ingest.pipeline.writer import ParkWriter, Trouble, pause_s
 from ingest.receive.accounts import Accounts
 from ingest.receive.acks import AckBook
@@ -31,6 +30,7 @@ from ingest.receive.intake import Intake
 from ingest.receive.shares import Shares
 from ingest.receive.statuses import StatusBook
 from ingest.receive.subscriber import Arrival, Subscriber, Subscription
+from ingest.receive.supervision import supervised
 from ingest.service.health import ParkHealth
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError

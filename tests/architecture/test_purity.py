@@ -21,6 +21,7 @@ PURE = (
     "dashboards.verify.render",
     "edge.batching.assembler",
     "edge.commissioning.advice",
+    "edge.drivers.counts",
     "edge.drivers.missing",
     "edge.drivers.modbus.decode",
     "edge.drivers.modbus.framing",

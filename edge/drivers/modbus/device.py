@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge.drivers.counts import Counts
 from edge.drivers.missing import Missing
 from edge.drivers.modbus.decode import read_registers
 from edge.drivers.modbus.plan import Block
@@ -31,7 +32,6 @@ from edge.drivers.polled import Polled
 from edge.drivers.settings import BusConfig, DeviceConfig, Point
 from edge.drivers.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from edge.errors import BusError, GarbledAnswer, ImplausibleValue, LineDown, MeterRefused, NoAnswer
-from edge.polling.health import Counts
 from metering.messages.birth import MeterFacts
 
 #: Quantities of the class *slow* are read about so often.

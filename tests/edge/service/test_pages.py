@@ -11,11 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.batching.clock import Step
 from edge.catalogue import models as catalogue
+from edge.drivers.counts import Counts
 from edge.drivers.missing import Missing, Role, Use
 from edge.drivers.modbus.profile import Function, Register
 from edge.drivers.modbus.registers import Encoding, Layout
 from edge.drivers.settings import BusConfig, DeviceConfig, Point, Serial
-from edge.polling.health import BusState, Counts, DeviceState, Health
+from edge.polling.health import BusState, DeviceState, Health
 from edge.service import agent
 from edge.service.agent import GatewayIdentity
 from edge.service.pages import routes
