@@ -51,8 +51,6 @@ def _parse_ratio(written: object) -> object:
     """
     if isinstance(written, Fraction):
         return written
-    if written is None:
-        raise ValueError("must be a ratio such as 250/5, not nothing")
     primary, slash, secondary = str(written).replace(" ", "").partition("/")
     if not all(_NUMBER.fullmatch(one) for one in (primary, *([secondary] if slash else []))):
         raise ValueError(f"{shown(written)} is not a ratio such as 250/5")

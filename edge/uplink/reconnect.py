@@ -65,7 +65,7 @@ class Reconnects:
         if self._maybe_away_at_s is None:
             return Line(f"connected to the broker at {self._broker}", is_warning=False)
         away_s = now_s - self._maybe_away_at_s
-        text = f"connected to the broker at {self._broker} after {away_s:.0f} s and {tries} tries"
+        text = f"connected to the broker at {self._broker} after {away_s:.0f} s (tries: {tries})"
         return Line(text, is_warning=False)
 
     def stands(self) -> Line | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import OutboxCorrupt, OutboxUnavailable
+from edge.outbox import sql as outbox_sql
 from edge.outbox.disk import Batch, DiskLimits, Dropped, OutboxDisk
 from edge.outbox.entry import Entry
 from metering.messages.data import MAX_SEQ, MessageId
@@ -251,6 +252,17 @@ def test_a_file_that_is_not_understood_is_corrupt(path: Path, statement: str, co
     opened = one.open()
     assert opened.maybe_set_aside is not None
     assert opened.earlier == ()
+
+
+def test_errors_of_sqlite_and_of_the_file_system_become_ours() -> None:
+    with pytest.raises(OutboxUnavailable, match="no room"), outbox_sql.translated():
+        raise OSError("no room")
+    with pytest.raises(OutboxUnavailable, match="closed"), outbox_sql.translated():
+        raise sqlite3.ProgrammingError("closed")  # of Python's wrapper: it has no code
+    damaged = sqlite3.DatabaseError("malformed")
+    damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT | 1 << 8
+    with pytest.raises(OutboxCorrupt, match="malformed"), outbox_sql.translated():
+        raise damaged
 
 
 def test_freed_pages_go_back_to_the_file_system(path: Path) -> None:

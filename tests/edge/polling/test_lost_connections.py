@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from tests.edge.test_poller import device
 
 from edge.drivers.modbus.bus import Bus
 from edge.drivers.modbus.plan import Block
@@ -20,6 +19,7 @@ from edge.errors import BusError, LineDown, NoAnswer
 from edge.polling.health import BusState, DeviceState, Health
 from edge.polling.poller import Outlets, Poller
 from metering.readings import ReadingFlag
+from tests.edge.polling.test_poller import device
 from tests.peers.modbus_meters import Meters, checksum, content, modbus_tcp
 from tests.peers.tcp_proxy import proxy
 

@@ -12,7 +12,6 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from tests.edge.test_poller import Bench, device, serial_bus
 
 from edge.catalogue import models as catalogue
 from edge.drivers.modbus.bus import Bus
@@ -24,6 +23,7 @@ from edge.errors import MeterRefused
 from edge.polling.health import DeviceState, Health
 from edge.polling.poller import Outlets, Poller
 from metering.readings import ReadingFlag
+from tests.edge.polling.test_poller import Bench, device, serial_bus
 from tests.peers.modbus_meters import Meters, modbus_tcp, serial_line
 
 IMPORT, EXPORT = range(0x5000, 0x5004), range(0x5004, 0x5008)
