@@ -17,7 +17,7 @@ import click
 
 from tests.bench.figure import Bench, Figure
 from tests.bench.machine import describe
-from tests.bench.page import page
+from tests.bench.page import page, renewed
 from tests.bench.suite import SUITE, UNMEASURED
 from tests.bench.table import HEAD, RULE, line
 
@@ -31,18 +31,20 @@ Group = tuple[str, Sequence[Figure]]
     epilog="Example: python -m tests.bench decode outbox. Names: " + ", ".join(one.name for one in SUITE)
 )
 @click.argument("names", nargs=-1, type=click.Choice([one.name for one in SUITE]), metavar="[NAME]...")
-@click.option("--write", is_flag=True, help="Write docs/performance.md; for a run of everything.")
+@click.option("--write", is_flag=True, help="Write docs/performance.md, or only what is named in it.")
 def main(names: tuple[str, ...], *, write: bool) -> None:
     """Measure everything, or what is named, and print a table."""
-    if write and names:
-        raise click.UsageError("--write is for a run of everything: leave the names out")
     machine = describe()
     click.echo("\n".join([*(f"{name}: {text}" for name, text in machine), "", HEAD, RULE]))
     failed: list[str] = []
     groups = [_run(one, failed) for one in SUITE if one.name in (names or one.name)]
     if write and not failed:
         day = datetime.now(UTC).date().isoformat()
-        _PAGE.write_text(page(day, machine, groups, UNMEASURED), encoding="utf-8")
+        groups = [group for group in groups if group[1]]
+        note = f"Measured on {day}; {', '.join(f'{name.lower()}: {text}' for name, text in machine)}."
+        before = _PAGE.read_text(encoding="utf-8")
+        text = renewed(before, note, groups) if names else page(day, machine, groups, UNMEASURED)
+        _PAGE.write_text(text, encoding="utf-8")
         click.echo(f"\nwritten: {_PAGE.relative_to(_PAGE.parents[1])}")
     if failed:
         click.echo(f"\nnot measured: {', '.join(failed)}", err=True)

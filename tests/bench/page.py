@@ -1,5 +1,6 @@
 """docs/performance.md. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from tests.bench.figure import Figure, Unmeasured
@@ -37,6 +38,26 @@ def page(
         _left_out(unmeasured),
     ]
     return "\n".join(parts)
+
+
+def renewed(before: str, note: str, groups: Iterable[tuple[str, Sequence[Figure]]]) -> str:
+    """Return a page with some measurements in the place of those of before; new ones come last but one.
+
+    Args:
+        before: The page's text.
+        note: When and where these were measured: the rest of the page is of another run.
+        groups: Title of each measurement and its figures.
+    """
+    sections = re.split(r"(?m)^(?=## )", before)
+    for title, figures in groups:
+        heading, _, table = _group(title, figures).partition("\n\n")
+        new = f"{heading}\n\n{note}\n\n{table}\n"
+        found = [place for place, one in enumerate(sections) if one.startswith(f"{heading}\n")]
+        if found:
+            sections[found[0]] = new
+        else:
+            sections.insert(-1, new)
+    return "".join(sections)
 
 
 def _group(title: str, figures: Sequence[Figure]) -> str:

@@ -11,7 +11,7 @@ from tests.bench.__main__ import main
 from tests.bench.bus_use import BAUD, PARITY, STOP_BITS, needed_s
 from tests.bench.figure import Bench, Figure, Unmeasured, percentile
 from tests.bench.machine import describe
-from tests.bench.page import page
+from tests.bench.page import page, renewed
 from tests.bench.suite import SUITE
 from tests.bench.table import HEAD, RULE, line, table
 
@@ -93,10 +93,22 @@ def test_each_measurement_has_a_name_of_its_own_and_help_tells_it() -> None:
     assert all(name in told.output for name in names)
 
 
-def test_the_page_is_written_only_from_a_whole_run() -> None:
-    refused = CliRunner().invoke(main, ["--write", SUITE[0].name])
-    assert refused.exit_code == 2
-    assert "whole" in refused.output or "everything" in refused.output
+def test_a_single_measurement_takes_the_place_of_its_section_and_says_when_it_was_made() -> None:
+    whole = page(
+        "2026-01-01", [], [("speed", FIGURES), ("size", FIGURES)], [Unmeasured("Later", "", "not built")]
+    )
+    new = Figure("Recovery", 12.7, "s", "by hand")
+
+    once = renewed(whole, "Measured on 2026-02-02.", [("speed", [new]), ("recovery", [new])])
+
+    speed, size, recovery, later = once.split("\n## ")[2:]
+    assert speed.startswith("Speed\n\nMeasured on 2026-02-02.\n\n| figure")
+    assert "12.7 s" in speed
+    assert FIGURES[0].measured not in speed
+    assert FIGURES[0].measured in size
+    assert recovery.startswith("Recovery\n\nMeasured on 2026-02-02.")
+    assert later.startswith("Not measured")
+    assert renewed(once, "Measured on 2026-02-02.", [("speed", [new])]) == once
 
 
 def test_a_measurement_is_a_function_of_a_folder(tmp_path: Path) -> None:
