@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ingest.intervals.zone_use import Carrier, live_signs
 from ingest.rollup.series.facts import UNKNOWN, Counting
+from ingest.rollup.series.raw import TRUE_TIME
 from ingest.store.contract import Store
 from ingest.store.line_protocol import Field, encode_point
 from metering.park.model import Park
@@ -142,7 +143,7 @@ class LiveFigures:
         oldest_ms = now_ms - max((fresh_ms(one) for one in facts.values()), default=_MIN_FRESH_MS)
         queries = [
             f'SELECT last("{gauge}") AS "{name}" FROM "{carrier.medium}"'
-            f' WHERE time >= {oldest_ms}ms AND time <= {now_ms}ms GROUP BY "meter"'
+            f' WHERE time >= {oldest_ms}ms AND time <= {now_ms}ms AND {TRUE_TIME} GROUP BY "meter"'
             for name, carrier, gauge in _FIGURES
         ]
         found: dict[str, dict[str, Newest]] = {}

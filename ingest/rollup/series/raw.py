@@ -21,7 +21,7 @@ Reads = dict[str, dict[str, list[Read]]]
 
 #: Rows whose time is no truth are left out.
 _BIT = ReadingFlag.CLOCK_UNSYNCHRONISED.value
-_TRUE_TIME = f'"{QUALITY}" & {_BIT} = 0'
+TRUE_TIME = f'"{QUALITY}" & {_BIT} = 0'
 _FALSE_TIME = f'"{QUALITY}" & {_BIT} = {_BIT}'
 _MEDIA = ", ".join(f'"{medium}"' for medium in Medium)
 
@@ -103,7 +103,7 @@ class RawDatabase:
         columns = ", ".join(f'"{quantity}"' for quantity in quantities)
         query = (
             f'SELECT {columns} FROM "{medium}" WHERE "meter" =~ /^({"|".join(meters)})$/'
-            f' AND time >= {start_ms}ms AND time < {stop_ms}ms AND {_TRUE_TIME} GROUP BY "meter"'
+            f' AND time >= {start_ms}ms AND time < {stop_ms}ms AND {TRUE_TIME} GROUP BY "meter"'
         )
         for series in self._store.query(self._database, query):
             _collect(found[series.tags["meter"]], series)
@@ -134,7 +134,7 @@ class RawDatabase:
         columns = ", ".join(f'count("{quantity}")' for quantity in quantities)
         queries = [
             f"""SELECT {columns} FROM "{medium}" WHERE "meter" = '{meter}'"""
-            f' AND time >= {from_ms}ms AND time < {to_ms + 1}ms AND {_TRUE_TIME} GROUP BY "meter"'
+            f' AND time >= {from_ms}ms AND time < {to_ms + 1}ms AND {TRUE_TIME} GROUP BY "meter"'
             for meter, (from_ms, to_ms) in spans_ms.items()
         ]
         return {
@@ -147,7 +147,7 @@ class RawDatabase:
     def first_reads(self, catalogue: StoredMeters) -> dict[str, dict[str, int]]:
         """Return the time of the first read of each counter, by meter; a counter never read has none."""
         queries = [
-            f'SELECT first("{quantity}") AS "{quantity}" FROM "{medium}" WHERE {_TRUE_TIME} GROUP BY "meter"'
+            f'SELECT first("{quantity}") AS "{quantity}" FROM "{medium}" WHERE {TRUE_TIME} GROUP BY "meter"'
             for medium, quantities in catalogue.counters.items()
             for quantity in quantities
         ]
@@ -168,7 +168,7 @@ class RawDatabase:
         rises = (
             f'SELECT non_negative_derivative(last("{quantity}"), {SLOT_MS}ms) AS "rise" FROM "{medium}"'
             f""" WHERE "meter" = '{meter}' AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms"""
-            f" GROUP BY time({SLOT_MS}ms) fill(none)"
+            f" AND {TRUE_TIME} GROUP BY time({SLOT_MS}ms) fill(none)"
         )
         query = f'SELECT top("rise", {count}) FROM ({rises}); SELECT count("rise") FROM ({rises})'
         found = self._store.query(self._database, query)
@@ -185,7 +185,7 @@ class RawDatabase:
         media = ", ".join(f'"{medium}"' for medium in sorted(set(meters.values())))
         query = (
             f'SELECT count("{QUALITY}") FROM {media} WHERE "meter" =~ /^({"|".join(sorted(meters))})$/'
-            f" AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms AND {_TRUE_TIME}"
+            f" AND time >= {span.start_ms}ms AND time < {span.stop_ms}ms AND {TRUE_TIME}"
             f' GROUP BY time({SLOT_MS}ms), "meter" fill(none)'
         )
         for series in self._store.query(self._database, query):
@@ -222,7 +222,7 @@ def _edge_query(medium: Medium, one: Edge, *, columns: str = "") -> str:
     comparison, order = ("<", "DESC") if one.is_before else (">", "ASC")
     return (
         f"""SELECT {columns or f'"{one.quantity}"'} FROM "{medium}" WHERE "meter" = '{one.meter}'"""
-        f" AND time {comparison} {one.at_ms}ms AND {_TRUE_TIME}"
+        f" AND time {comparison} {one.at_ms}ms AND {TRUE_TIME}"
         f' GROUP BY "meter" ORDER BY time {order} LIMIT {one.count}'
     )
 
