@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from edge.errors import OutboxCorrupt, OutboxUnavailable
 from edge.outbox.disk import Opened, OutboxDisk
+from metering.program.backoff import growing_s
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 1.0
@@ -40,7 +41,7 @@ class OutboxWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._failures = 0
         self._problem = ""
-        self._pause_s = _FIRST_PAUSE_S
+        self._refused_in_a_row = 0
         self._retry_at_s = float("-inf")
 
     @property
@@ -61,7 +62,7 @@ class OutboxWriter:
     @property
     def is_usable(self) -> bool:
         """Whether the last thing asked of the disk worked."""
-        return self._disk.is_open and self._pause_s == _FIRST_PAUSE_S
+        return self._disk.is_open and not self._refused_in_a_row
 
     @property
     def bytes(self) -> int:
@@ -103,7 +104,7 @@ class OutboxWriter:
         """Do work that writes: if it works, the disk is well again."""
         maybe_result = await self.work(on_disk)
         if maybe_result is not None:
-            self._pause_s = _FIRST_PAUSE_S
+            self._refused_in_a_row = 0
         return maybe_result
 
     async def close(self) -> None:
@@ -119,10 +120,12 @@ class OutboxWriter:
 
     def _refused(self, error: OutboxUnavailable) -> None:
         self._failures += 1
-        self._retry_at_s = self._monotonic_s() + self._pause_s
+        self._refused_in_a_row += 1
+        # One process alone uses the disk: no jitter is needed.
+        pause_s = growing_s(self._refused_in_a_row, first_s=_FIRST_PAUSE_S, max_s=_MAX_PAUSE_S, jitter=0.0)
+        self._retry_at_s = self._monotonic_s() + pause_s
         self._problem = f"{self._disk.path}: {error}"
-        _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", self._pause_s, self._problem)
-        self._pause_s = min(2 * self._pause_s, _MAX_PAUSE_S)
+        _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", pause_s, self._problem)
 
     async def _on_thread(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, on_disk, self._disk)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from edge.uplink.pace import AckTimeout, Rate
 from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
-from metering.program.backoff import JITTER
+from metering.program.backoff import JITTER, growing_s
 
 # Stands for whoever acknowledges without having said that it is online.
 _SOMEBODY = ""
@@ -101,7 +101,7 @@ class DeliveryWindow:
         self._online: set[str] = set()
         self._unheard = False
         self._probe_at_s = 0.0
-        self._probe_pause_s = self._limits.min_timeout_s
+        self._probes_in_a_row = 0
         self._round_trip_s = float("inf")
 
     @property
@@ -186,8 +186,7 @@ class DeliveryWindow:
     def link_up(self, *, now_s: float) -> None:
         """The broker is reached; who is online is learned anew."""
         self._link_is_up = True
-        self._probe_pause_s = self._limits.min_timeout_s
-        self._probe_at_s = now_s + self._probe_pause_s
+        self._start_probing(now_s)
 
     def link_down(self) -> None:
         """The broker is lost, and perhaps whatever it had accepted."""
@@ -206,8 +205,7 @@ class DeliveryWindow:
         """The broker said that nobody subscribes to what was just sent."""
         if not self._unheard:
             self._unheard = True
-            self._probe_pause_s = self._limits.min_timeout_s
-            self._probe_at_s = now_s + self._probe_pause_s
+            self._start_probing(now_s)
 
     def heard(self) -> None:
         """The broker passed a message on to a subscriber."""
@@ -235,9 +233,18 @@ class DeliveryWindow:
     def _due_at_s(self, now_s: float) -> float:
         return now_s + self._timeout.seconds(self._random())
 
+    def _start_probing(self, now_s: float) -> None:
+        self._probes_in_a_row = 0
+        self._probe_at_s = now_s + self._limits.min_timeout_s
+
     def _note_probe(self, now_s: float) -> None:
-        self._probe_at_s = now_s + self._probe_pause_s * (1 + JITTER * self._random())
-        self._probe_pause_s = min(2 * self._probe_pause_s, self._limits.max_timeout_s / (1 + JITTER))
+        self._probes_in_a_row += 1
+        self._probe_at_s = now_s + growing_s(
+            self._probes_in_a_row,
+            first_s=self._limits.min_timeout_s,
+            max_s=self._limits.max_timeout_s / (1 + JITTER),
+            jitter=self._random(),
+        )
 
     def _rates_allow(self, now_s: float) -> bool:
         # Both are asked, so that both are filled up to now.

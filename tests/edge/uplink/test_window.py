@@ -206,10 +206,10 @@ def test_an_acknowledgement_proves_that_somebody_listens() -> None:
         ({"bytes": 0}, "no room"),
         ({"live_share": -0.01}, "no room"),
         ({"live_share": 1.0}, "no room"),
-        ({"least_timeout_s": 0.0}, "not in order"),
-        ({"least_timeout_s": 5.1}, "not in order"),
+        ({"min_timeout_s": 0.0}, "not in order"),
+        ({"min_timeout_s": 5.1}, "not in order"),
         ({"first_timeout_s": 60.1}, "not in order"),
-        ({"most_timeout_s": 4.9}, "not in order"),
+        ({"max_timeout_s": 4.9}, "not in order"),
     ],
 )
 def test_limits_that_leave_no_room_are_refused(changes: dict[str, Any], complaint: str) -> None:
