@@ -1,4 +1,4 @@
-"""What time it was when a meter answered. Pure but for `SystemClock`: observations are arguments.
+"""What time it was when a meter answered. Pure: observations are arguments.
 
 Contract and invariants:
 - Polls carry the monotonic instant of their answer; `Clock` turns it into UTC ms. The distance between the
@@ -15,24 +15,19 @@ Contract and invariants:
   be stamped at all and goes on waiting.
 """
 
-import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
 from edge.batching.assembler import MAX_CLAMP_MS
 from edge.drivers.polled import Polled
-from metering.program.kernel_clock import KernelClock
 from metering.readings import EARLIEST_MS, Reading, ReadingFlag, Row
 
 _STEP_NS = 5_000_000
 _MAX_ROUND_TRIP_S = 2.0
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
-_TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class TimeSource(StrEnum):
@@ -69,27 +64,6 @@ class Step:
     def at(self) -> str:
         """The same as text."""
         return f"{datetime.fromtimestamp(self.at_ms // 1000, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-class SystemClock:
-    """The clocks of this machine."""
-
-    def __init__(self) -> None:
-        self._kernel = KernelClock()
-
-    def observe(self) -> Observation:
-        """Look at the clocks now."""
-        return Observation(time.monotonic_ns(), time.time_ns(), self._is_synchronised())
-
-    def boot_id(self) -> str:
-        """Return what tells this boot from another; monotonic instants mean nothing across boots."""
-        try:
-            return _BOOT_ID.read_text(encoding="ascii").strip()
-        except OSError:
-            return "unknown"
-
-    def _is_synchronised(self) -> bool:
-        return _TIMESYNCD_MARK.exists() or self._kernel.is_synchronised()
 
 
 class Clock:

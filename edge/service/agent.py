@@ -19,8 +19,9 @@ from importlib.metadata import version
 from typing import Protocol
 
 from edge.batching.assembler import Assembler
-from edge.batching.clock import Clock, Stamper, Step, SystemClock
+from edge.batching.clock import Clock, Stamper, Step
 from edge.batching.intake import Accepted, Intake, ignore_accepted
+from edge.batching.system_clock import SystemClock
 from edge.config.gateway import ClockSource, GatewayConfig
 from edge.drivers.polled import Polled
 from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings

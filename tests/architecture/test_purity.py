@@ -20,6 +20,7 @@ PURE = (
     "dashboards.model.units",
     "dashboards.verify.render",
     "edge.batching.assembler",
+    "edge.batching.clock",
     "edge.commissioning.advice",
     "edge.drivers.counts",
     "edge.drivers.missing",

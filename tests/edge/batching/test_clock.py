@@ -3,7 +3,7 @@
 import pytest
 
 from edge.batching.assembler import Assembler
-from edge.batching.clock import Clock, Observation, Stamper, Step, SystemClock, TimeSource
+from edge.batching.clock import Clock, Observation, Stamper, Step, TimeSource
 from edge.drivers.polled import Polled
 from metering.quantities import Medium
 from metering.readings import ReadingFlag
@@ -166,10 +166,3 @@ def test_at_the_end_everything_goes_flagged() -> None:
     one.take(polled(1))
     (reading,) = one.flush()
     assert reading.row.quality == ReadingFlag.CLOCK_UNSYNCHRONISED
-
-
-def test_this_machine_has_clocks() -> None:
-    clock = SystemClock()
-    first, second = clock.observe(), clock.observe()
-    assert first.monotonic_ns <= second.monotonic_ns
-    assert clock.boot_id()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.batching.clock import Observation, SystemClock
+from edge.batching.clock import Observation
+from edge.batching.system_clock import SystemClock
 from edge.config.gateway import ClockSource, GatewayConfig, OutboxConfig
 from edge.drivers.polled import Polled
 from edge.service.agent import Agent, agent
