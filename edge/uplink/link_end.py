@@ -1,10 +1,9 @@
-"""How a connection to the broker ended, in words that say what to do.
+"""How a connection to the broker ended, in words that say what to do. Pure.
 
-Numbers are reason codes of MQTT 5.0, 2.4; their names come with them.
+Exceptions are turned into an `End` by `edge.uplink.connect_errors`. Numbers are reason codes of MQTT 5.0,
+section 2.4; their names come with them.
 """
 
-import socket
-import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,7 +14,7 @@ _KEEP_ALIVE_TIMEOUT = 141
 
 
 class Cause(StrEnum):
-    """Whose doing it was."""
+    """Why a connection or a try ended."""
 
     UNREACHED = "no connection could be made"
     REFUSED = "the broker did not accept us"
@@ -29,25 +28,6 @@ class End:
 
     cause: Cause
     text: str
-
-
-def unreached(error: Exception) -> End:
-    """Return the end of a try that met nobody."""
-    return End(Cause.UNREACHED, _why(error))
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: {error.verify_message}; is ca_file this broker's authority, and host its name?"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}; does the broker speak TLS at this port?"
-    if isinstance(error, socket.gaierror):
-        return f"the name of the host cannot be resolved ({error.strerror})"
-    if isinstance(error, ConnectionResetError):
-        return "the connection was closed at once; does the broker speak TLS at this port?"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def refused(code: int, name: str, *, maybe_user: str | None) -> End:

@@ -30,8 +30,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.uplink.link_end import Cause, End, closed, refused, unreached
-from edge.uplink.reconnect import STABLE_S, Line, Reconnects
+from edge.uplink.connect_errors import unreached
+from edge.uplink.link_end import Cause, End, closed, refused
+from edge.uplink.reconnect import STABLE_S, LogLine, Reconnects
 from metering.errors import ConfigError
 from metering.program.connection import Broker
 
@@ -334,7 +335,7 @@ class _Client(paho.Client):
         )
 
 
-def _log(maybe_line: Line | None) -> None:
+def _log(maybe_line: LogLine | None) -> None:
     if maybe_line is not None:
         _LOGGER.log(logging.WARNING if maybe_line.is_warning else logging.INFO, "%s", maybe_line.text)
 

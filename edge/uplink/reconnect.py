@@ -1,4 +1,4 @@
-"""When to connect to the broker again, and what is said about it. Pure: time and jitter are arguments.
+"""When to connect to the broker again, and what is logged about it. Pure: time and jitter are arguments.
 
 Contract:
 - Pauses double from `_FIRST_S`: up to `_MAX_AWAY_S` where the broker cannot be reached, up to
@@ -23,7 +23,7 @@ _SUSPICIOUS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """What is to be logged."""
 
     text: str
@@ -50,7 +50,7 @@ class Reconnects:
         """What is wrong, for people; empty when nothing is."""
         return self._problem
 
-    def up(self, *, now_s: float) -> Line | None:
+    def up(self, *, now_s: float) -> LogLine | None:
         """Note that the broker has accepted us."""
         is_flapping = not self._failures and self._short_lived > 1
         if self._failures:
@@ -63,20 +63,20 @@ class Reconnects:
             return None
         self._told.clear()
         if self._maybe_away_at_s is None:
-            return Line(f"connected to the broker at {self._broker}", is_warning=False)
+            return LogLine(f"connected to the broker at {self._broker}", is_warning=False)
         away_s = now_s - self._maybe_away_at_s
         text = f"connected to the broker at {self._broker} after {away_s:.0f} s and {tries} tries"
-        return Line(text, is_warning=False)
+        return LogLine(text, is_warning=False)
 
-    def stands(self) -> Line | None:
+    def stands(self) -> LogLine | None:
         """Note that the connection has stood for `STABLE_S`."""
         was_wrong, self._problem = bool(self._problem), ""
         self._has_stood, self._short_lived = True, 0
         self._told.clear()
         text = f"the connection to the broker at {self._broker} stands"
-        return Line(text, is_warning=False) if was_wrong else None
+        return LogLine(text, is_warning=False) if was_wrong else None
 
-    def down(self, end: End, *, now_s: float) -> Line | None:
+    def down(self, end: End, *, now_s: float) -> LogLine | None:
         """Note the end of a connection or of a try."""
         end = self._judged(end)
         if self._is_up or self._maybe_away_at_s is None:
@@ -91,7 +91,7 @@ class Reconnects:
         text = (
             f"no connection to the broker at {self._broker}: {end.text} (trying again, with growing pauses)"
         )
-        return Line(text, is_warning=True)
+        return LogLine(text, is_warning=True)
 
     def pause_s(self, jitter: float) -> float:
         """Return how long to wait before the next try; `jitter` is a random number in [0, 1)."""

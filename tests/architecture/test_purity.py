@@ -41,7 +41,9 @@ PURE = (
     "edge.polling.backoff",
     "edge.polling.schedule",
     "edge.polling.silence",
+    "edge.uplink.link_end",
     "edge.uplink.pace",
+    "edge.uplink.reconnect",
     "edge.uplink.window",
     "ingest.clock.rules",
     "ingest.intervals.counters",
@@ -103,7 +105,6 @@ SAYS_PURE = re.compile(r"\bPure\b(?! but)")
 NOT_YET = {
     "dashboards.grafana.provisioning",
     "edge.commissioning.forecast",
-    "edge.uplink.reconnect",
     "ingest.pipeline.ahead",
     "ingest.validation.messages",
     "metering.program.addresses",
