@@ -27,7 +27,7 @@ from edge.drivers.polled import Polled
 from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
 from edge.service.systemd import notify
 from edge.uplink.delivery import Delivery
-from edge.uplink.session import GatewayIdentity, Uplink, Voice
+from edge.uplink.session import GatewayIdentity, Uplink
 from edge.uplink.window import DeliveryWindow
 from metering.messages.birth import Birth, MeterFacts
 from metering.messages.status import COUNTERS, EpochAccount, Status
@@ -118,7 +118,8 @@ class Agent:
             config.broker,
             outbox=outbox,
             delivery=self._delivery,
-            voice=Voice(birth=self._birth, status=self._status),
+            make_birth=self._birth,
+            make_status=self._status,
             monotonic_s=time.monotonic,
         )
         self._intake = Intake(

@@ -38,21 +38,18 @@ class GatewayIdentity:
     software: str
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """What the uplink has to say; called whenever it says it.
-
-    Attributes:
-        birth: What the meters are.
-        status: How the gateway is: whether it stays online.
-    """
-
-    birth: Callable[[], Birth]
-    status: Callable[[bool], Status]
-
-
 class Uplink:
-    """Keeps a gateway connected; it is the link's listener."""
+    """Keeps a gateway connected; it is the link's listener.
+
+    Args:
+        identity: For the topics, the client id and the last will.
+        broker: Where to connect to.
+        outbox: Told which accounts the broker has taken.
+        delivery: Sends what the outbox holds.
+        make_birth: Returns the birth to publish now.
+        make_status: Returns the status to publish now, given whether the gateway stays online.
+        monotonic_s: Clock for the status interval and for the end.
+    """
 
     def __init__(
         self,
@@ -61,13 +58,15 @@ class Uplink:
         *,
         outbox: Outbox,
         delivery: Delivery,
-        voice: Voice,
+        make_birth: Callable[[], Birth],
+        make_status: Callable[[bool], Status],
         monotonic_s: Callable[[], float],
     ) -> None:
         self._identity = identity
         self._outbox = outbox
         self._delivery = delivery
-        self._voice = voice
+        self._make_birth = make_birth
+        self._make_status = make_status
         self._monotonic_s = monotonic_s
         self._status_topic = topics.status(identity.park, identity.gateway)
         self._status_at_s = 0.0
@@ -103,7 +102,7 @@ class Uplink:
 
     def announce(self) -> None:
         """Publish the birth: at each connect, and when a meter has changed."""
-        body = birth.encode(self._voice.birth())
+        body = birth.encode(self._make_birth())
         self._link.publish(topics.birth(self._identity.park, self._identity.gateway), body, retain=True)
 
     def link_up(self) -> None:
@@ -131,9 +130,9 @@ class Uplink:
 
     def _say_status(self, *, online: bool = True) -> "asyncio.Future[Puback]":
         self._status_at_s = self._monotonic_s() + STATUS_EVERY_S
-        said = self._voice.status(online)
-        future = self._link.publish(self._status_topic, status.encode(said), retain=True)
-        future.add_done_callback(partial(self._note_taken, said.accounts))
+        sent = self._make_status(online)
+        future = self._link.publish(self._status_topic, status.encode(sent), retain=True)
+        future.add_done_callback(partial(self._note_taken, sent.accounts))
         return future
 
     def _note_taken(self, accounts: tuple[EpochAccount, ...], future: "asyncio.Future[Puback]") -> None:
