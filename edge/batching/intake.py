@@ -108,14 +108,14 @@ class Intake:
         given_up = self._stamper.collect_given_up()
         if given_up:
             _LOGGER.warning("%d rows given up: too many wait for the time or for the disk", given_up)
-            self._outbox.drop_unread(given_up)
+            self._outbox.discard_read(given_up)
 
     def _pack(self, reading: Reading) -> tuple[Message, ...]:
         try:
             return self._assembler.add(reading, now_s=self._now_s())
         except MessageTooLarge as error:
             _LOGGER.error("a row is given up: %s", error)  # noqa: TRY400 - expected, no traceback needed
-            self._outbox.drop_unread(1)
+            self._outbox.discard_read(1)
             return ()
 
     async def _append(self, messages: Iterable[Message]) -> None:
@@ -132,7 +132,7 @@ class Intake:
             return (seal(message),)
         except MessageTooLarge as error:
             _LOGGER.error("%d rows are given up: %s", message.row_count, error)  # noqa: TRY400 - likewise
-            self._outbox.drop_unread(message.row_count)
+            self._outbox.discard_read(message.row_count)
             return ()
 
     async def _wait(self) -> None:

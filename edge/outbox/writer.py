@@ -1,9 +1,9 @@
-"""The outbox's disk seen from the event loop: one thread, retries, and a file that replaces itself.
+"""The outbox's disk for the event loop: one thread, retries, and a new file for a damaged one.
 
 Contract:
-- Work is done in order, one piece at a time; a piece that the disk refuses gives `None`, is counted, and
+- Work is done in order, one piece at a time; a piece that the disk refuses returns `None`, is counted, and
   nothing is tried again before a pause that doubles from 1 s to 60 s.
-- A file that turns out to be damaged is set aside and a new one opened; `on_open` hears of every opening.
+- A file that turns out to be damaged is renamed and a new one opened; `on_open` is called at every opening.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class OutboxWriter:
 
     @property
     def problem(self) -> str:
-        """What the disk refused, with the file's path; empty while it works."""
+        """Why the disk refused, with the file's path; empty while it works."""
         return "" if self.is_usable else self._problem
 
     @property
@@ -61,7 +61,7 @@ class OutboxWriter:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the last thing asked of the disk worked."""
+        """Whether the last operation on the disk worked."""
         return self._disk.is_open and not self._refused_in_a_row
 
     @property
@@ -90,7 +90,7 @@ class OutboxWriter:
         return self._disk.is_open
 
     async def work(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result | None:
-        """Do a piece of work on the disk; `None` when it refuses."""
+        """Do a piece of work on the disk; return `None` when it refuses."""
         try:
             return await self._on_thread(on_disk)
         except OutboxUnavailable as error:
@@ -101,7 +101,7 @@ class OutboxWriter:
         return None
 
     async def write(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result | None:
-        """Do work that writes: if it works, the disk is well again."""
+        """Do work that writes; its success ends the series of failures."""
         maybe_result = await self.work(on_disk)
         if maybe_result is not None:
             self._refused_in_a_row = 0
