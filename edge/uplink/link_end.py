@@ -18,13 +18,13 @@ class Cause(StrEnum):
 
     UNREACHED = "no connection could be made"
     REFUSED = "the broker did not accept us"
-    TAKEN_OVER = "another client has our name"
+    TAKEN_OVER = "another client uses our id"
     BROKEN = "an accepted connection ended"
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a connection, or of a try; the text is the same for the same cause."""
+    """The end of a connection or of a try; equal causes have equal texts."""
 
     cause: Cause
     text: str
@@ -40,14 +40,14 @@ def refused(code: int, name: str, *, maybe_user: str | None) -> End:
 
 
 def closed(code: int, name: str, *, by_broker: bool, was_accepted: bool, client_id: str) -> End:
-    """Return the end of a connection that stood.
+    """Return the end of a connection that was established.
 
     Args:
         code: Reason code.
         name: Its name.
-        by_broker: Whether the broker gave it; else it is the library's guess.
+        by_broker: Whether the broker sent it; otherwise the library assumes it.
         was_accepted: Whether the broker had accepted us.
-        client_id: Our name at the broker.
+        client_id: Our id at the broker.
     """
     if code == _SESSION_TAKEN_OVER:
         return End(Cause.TAKEN_OVER, taken_over(client_id))
@@ -62,7 +62,7 @@ def closed(code: int, name: str, *, by_broker: bool, was_accepted: bool, client_
 
 
 def taken_over(client_id: str, *, is_guess: bool = False) -> str:
-    """Return what to do when two programs use one name."""
+    """Return the text for two programs with one client id, with what to do."""
     verb = "most likely connects" if is_guess else "has connected"
     return (
         f"another client {verb} as {client_id!r}, and the broker closes our connection;"

@@ -75,9 +75,9 @@ def test_a_copy_of_the_gateway_is_guessed_told_and_met_less_and_less_often() -> 
     assert one.pause_s(0.0) == 60.0
     assert one.up(now_s=now_s) is None
     assert "each gateway needs an id of its own" in one.problem
-    stands = one.stands()
-    assert stands is not None
-    assert not stands.is_warning
+    stable = one.stable()
+    assert stable is not None
+    assert not stable.is_warning
     assert one.problem == ""
     one.down(CLOSED, now_s=now_s + 1000)
     assert one.pause_s(0.0) == 0.5
