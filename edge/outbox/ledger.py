@@ -2,7 +2,7 @@
 
 Invariant, after every call: read = stored + quarantined + held + dropped, per epoch. Each move takes rows
 from one column to another; only `read` adds any. After an unclean stop, what was read and neither sent nor
-spilled is unknown: `restore` then sets read to what is known and says so.
+spilled is unknown: `restore` then sets read to what is known and marks it as unknown.
 """
 
 from dataclasses import dataclass, replace

@@ -16,7 +16,7 @@ class Held:
     """A message in memory.
 
     Attributes:
-        at_s: When it came, on the caller's monotonic clock.
+        at_s: When it was added, on the caller's monotonic clock.
         on_disk: Whether the disk has it too.
     """
 
@@ -60,7 +60,7 @@ class OutboxMemory:
 
     @property
     def oldest_at_s(self) -> float:
-        """When the oldest message here came; infinity when there is none. Safe from any thread."""
+        """When the oldest message here was added; infinity when there is none. Safe from any thread."""
         # The copy is made in one step of the interpreter; an iterator would notice changes of another thread.
         return next((held.at_s for held in tuple(self._held.values())), float("inf"))
 

@@ -11,7 +11,7 @@ Contract and invariants:
   transaction; with `always`, `append` returns after the commit.
 - Memory is bounded by `memory_bytes`. When the disk refuses, the oldest messages that are only in memory are
   dropped; the disk is tried again automatically, after a pause that grows to a minute.
-- A message comes back with the bytes it went in with.
+- A message is returned with the bytes with which it was appended.
 - An unusable file is renamed; what was known to be in it counts as dropped.
 - An earlier epoch's account disappears once nothing of it is held and a status with it was `reported`.
 

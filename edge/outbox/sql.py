@@ -206,7 +206,7 @@ def maybe_oldest_at_ms(connection: sqlite3.Connection) -> int | None:
 
 
 def how_many_to_drop(victims: Sequence[Victim], *, excess: int, cutoff_ms: int) -> int:
-    """Return how many of the oldest exceed the size, or stand before the last one known to be too old.
+    """Return how many of the oldest to drop: the excess, and all up to the last one known to be too old.
 
     A message whose time is not known (0) is at least as old as any that follows it.
     """

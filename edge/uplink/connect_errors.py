@@ -1,4 +1,4 @@
-"""Why the broker could not be reached: exceptions of sockets and TLS in words that say what to do."""
+"""Why the broker could not be reached: exceptions of sockets and TLS as texts with what to do."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""How a connection to the broker ended, in words that say what to do. Pure.
+"""How a connection to the broker ended, as a text with what to do about it. Pure.
 
 Exceptions are turned into an `End` by `edge.uplink.connect_errors`. Numbers are reason codes of MQTT 5.0,
 section 2.4; their names come with them.

@@ -44,7 +44,7 @@ class Uplink:
     Args:
         identity: For the topics, the client id and the last will.
         broker: Where to connect to.
-        outbox: Told which accounts the broker has taken.
+        outbox: Gets the accounts of each status that the broker has taken.
         delivery: Sends what the outbox holds.
         make_birth: Returns the birth to publish now.
         make_status: Returns the status to publish now, given whether the gateway stays online.
