@@ -2,7 +2,8 @@
 
 | module | what it holds |
 |---|---|
-| `assembler` | Readings in, messages out: what a gateway publishes, packed |
-| `clock` | What time it was when a meter answered |
+| `assembler` | Packs readings into messages |
+| `clock` | The UTC time of each poll; keeps polls until the time is known |
 | `intake` | From polls to the outbox: stamped, packed, sealed, appended |
+| `system_clock` | The clocks of this machine, and whether the wall clock is synchronised |
 """

@@ -1,16 +1,16 @@
-"""Readings in, messages out: what a gateway publishes, packed. Pure: time is an argument.
+"""Packs readings into the messages that a gateway publishes. Pure: time is an argument.
 
 Contract and invariants:
 - Each reading added comes out in exactly one message, in the order of arrival within its block.
 - A message closes `close_after_s` after its first reading, or before it would exceed `target_bytes`, or when
   it holds `max_rows`; a single reading above `target_bytes` travels alone.
 - Rows with the same medium and quantities share a block.
-- `seq` rises by one from 1; a message is never changed once it is given out.
+- `seq` rises by one from 1; a message is never changed once it is returned.
 - `taken_at_ms` of a meter rises strictly within the epoch as long as the clock does: where it does not (a
   tie, a clock set back by up to `MAX_CLAMP_MS`), it is set to 1 ms after the last one. If that moves it by
-  more than `BELIEVABLE_SHIFT_MS`, the row is flagged CLOCK_UNSYNCHRONISED, because its time then says an
-  order and no longer an instant. A clock set back further was wrong before: times follow it, unflagged, and
-  the last one is forgotten. Nothing that takes messages relies on the order.
+  more than `BELIEVABLE_SHIFT_MS`, the row is flagged CLOCK_UNSYNCHRONISED, because its time then gives the
+  order and no longer the instant. A clock set back further was wrong before: times follow it, unflagged. No
+  receiver of messages relies on the order.
 """
 
 from dataclasses import dataclass, replace
@@ -22,11 +22,11 @@ from metering.messages.data import MAX_INFLATED_BYTES, MAX_ROWS, TARGET_BYTES, M
 from metering.quantities import Medium
 from metering.readings import Block, Reading, ReadingFlag, Row
 
-#: Times that go back by more than this (a clock that was mended) are taken as they are.
+#: Times that go back by more than this (a corrected clock) are taken as they are.
 MAX_CLAMP_MS = 2000
-#: Moving a reading by more than this changes what it says.
+#: A reading moved by more than this is flagged.
 BELIEVABLE_SHIFT_MS = 1000
-# Room for the JSON around the blocks and around one block's rows, both a little generous.
+# Upper bounds of the JSON around the blocks and around one block's rows.
 _ENVELOPE_BYTES = 160
 _BLOCK_BYTES = 64
 
@@ -39,7 +39,7 @@ class AssemblerLimits:
 
     Attributes:
         close_after_s: Seconds after its first reading.
-        target_bytes: Bytes of JSON that are not exceeded, but by a single reading.
+        target_bytes: Bytes of JSON; only a single reading may exceed them.
         max_rows: Rows.
     """
 
@@ -77,10 +77,10 @@ class Assembler:
         return self._opened_at_s + self._limits.close_after_s if self._rows else None
 
     def add(self, reading: Reading, *, now_s: float) -> tuple[Message, ...]:
-        """Take a reading; give the messages that this closes.
+        """Add a reading; return the messages that this closes.
 
         Raises:
-            MessageTooLarge: when the reading alone is above what a message may hold; it is not taken.
+            MessageTooLarge: when the reading alone is above what a message may hold; it is not added.
         """
         columns = (reading.medium, reading.quantities)
         row_bytes = _row_bytes(reading.row)
@@ -95,7 +95,7 @@ class Assembler:
         return tuple(closed)
 
     def maybe_close(self, *, now_s: float) -> Message | None:
-        """Return the open message if its time has come."""
+        """Return the open message if it is due."""
         closes_at_s = self.maybe_closes_at_s
         return self._close() if closes_at_s is not None and now_s >= closes_at_s else None
 

@@ -1,42 +1,37 @@
-"""What time it was when a meter answered. Pure but for `SystemClock`: observations are arguments.
+"""The UTC time of each poll; keeps polls until the time is known. Pure: observations are arguments.
 
 Contract and invariants:
-- Polls carry the monotonic instant of their answer; `Clock` turns it into UTC ms. The distance between the
-  two clocks is taken anew whenever the system's clock was stepped, so rows never follow a clock that drifts
-  apart from the system's.
+- Polls carry the monotonic instant of their answer; `Clock` converts it to UTC ms. The offset between the two
+  clocks is measured again whenever the system's clock was stepped, so times of rows do not drift apart from
+  the system's clock.
 - A jump of more than `MAX_CLAMP_MS`, in either direction, is a *step*: it is counted and the last one kept.
 - The time is *known* when it is trusted by configuration, when the system has been synchronised once since
   the process started (a quartz loses seconds a week, not minutes), or when an acknowledgement of ingest has
-  told it within a second: sent and acknowledged within at most two seconds, ingest's time lies between. The
-  system's own synchronisation is preferred from then on.
-- While it is not known, rows wait, each at most `max_wait_s`; then they go with the system's time and
-  CLOCK_UNSYNCHRONISED. Their acknowledgement may well bring the time for those that still wait.
-- At most `max_rows` wait; the oldest are given up and counted. A row whose time would be before 2020 cannot
-  be stamped at all and goes on waiting.
+  given it within a second: sent and acknowledged within at most two seconds, ingest's time lies between. The
+  system's own synchronisation is preferred once there is one.
+- While it is not known, rows wait, each at most `max_wait_s`; then they get the system's time and
+  CLOCK_UNSYNCHRONISED. Their acknowledgement may give the time for those that still wait.
+- At most `max_rows` wait; the oldest are discarded and counted. A row whose time would be before 2020 cannot
+  be stamped and keeps waiting.
 """
 
-import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
 from edge.batching.assembler import MAX_CLAMP_MS
 from edge.drivers.polled import Polled
-from metering.program.kernel_clock import KernelClock
 from metering.readings import EARLIEST_MS, Reading, ReadingFlag, Row
 
 _STEP_NS = 5_000_000
 _MAX_ROUND_TRIP_S = 2.0
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
-_TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class TimeSource(StrEnum):
-    """Why the time is believed."""
+    """Where the time comes from."""
 
     NONE = "none"
     INGEST = "ingest"
@@ -46,7 +41,7 @@ class TimeSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Both clocks of the system at one instant, and whether somebody keeps the wall clock."""
+    """Both clocks of the system at one instant, and whether the wall clock is synchronised."""
 
     monotonic_ns: int
     wall_ns: int
@@ -71,29 +66,8 @@ class Step:
         return f"{datetime.fromtimestamp(self.at_ms // 1000, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-class SystemClock:
-    """The clocks of this machine."""
-
-    def __init__(self) -> None:
-        self._kernel = KernelClock()
-
-    def observe(self) -> Observation:
-        """Look at the clocks now."""
-        return Observation(time.monotonic_ns(), time.time_ns(), self._is_synchronised())
-
-    def boot_id(self) -> str:
-        """Return what tells this boot from another; monotonic instants mean nothing across boots."""
-        try:
-            return _BOOT_ID.read_text(encoding="ascii").strip()
-        except OSError:
-            return "unknown"
-
-    def _is_synchronised(self) -> bool:
-        return _TIMESYNCD_MARK.exists() or self._kernel.is_synchronised()
-
-
 class Clock:
-    """Monotonic instants to UTC."""
+    """Converts monotonic instants to UTC."""
 
     def __init__(self, first: Observation, *, trusted: bool) -> None:
         self._source = TimeSource.TRUSTED if trusted else TimeSource.NONE
@@ -104,12 +78,12 @@ class Clock:
 
     @property
     def source(self) -> TimeSource:
-        """Why the time is believed; NONE = it is not."""
+        """Where the time comes from; NONE = it is not known."""
         return self._source
 
     @property
     def is_known(self) -> bool:
-        """Whether rows can be stamped without doubt."""
+        """Whether the time is known."""
         return self._source is not TimeSource.NONE
 
     @property
@@ -123,7 +97,7 @@ class Clock:
         return self._maybe_step
 
     def observe(self, seen: Observation) -> None:
-        """Learn from the system; to be called about once a second."""
+        """Follow the system's clock; to be called about once a second."""
         if seen.synchronised and self._source is not TimeSource.TRUSTED:
             self._source = TimeSource.SYSTEM
         if self._source is TimeSource.INGEST:
@@ -132,19 +106,19 @@ class Clock:
         if abs(offset_ns - self._offset_ns) > _STEP_NS:
             self._follow(offset_ns, seen.monotonic_ns)
 
-    def learn_from_ack(self, *, time_ms: int, round_trip_s: float, heard_monotonic_ns: int) -> None:
-        """Learn from an acknowledgement, where nothing better is known.
+    def learn_from_ack(self, *, time_ms: int, round_trip_s: float, received_monotonic_ns: int) -> None:
+        """Take the time from an acknowledgement, where there is no better source.
 
         Args:
             time_ms: Ingest's time when it acknowledged.
             round_trip_s: From the only sending of the message to the acknowledgement.
-            heard_monotonic_ns: When the acknowledgement came.
+            received_monotonic_ns: When the acknowledgement was received.
         """
         if self._source in (TimeSource.TRUSTED, TimeSource.SYSTEM) or round_trip_s > _MAX_ROUND_TRIP_S:
             return
-        # Ingest's time is of some instant within the round trip: its middle is at most half of it off.
-        then_ns = heard_monotonic_ns - round(round_trip_s / 2 * _NS_PER_S)
-        self._follow(time_ms * _NS_PER_MS - then_ns, heard_monotonic_ns)
+        # Ingest took its time at some instant within the round trip: the middle is at most half of it off.
+        then_ns = received_monotonic_ns - round(round_trip_s / 2 * _NS_PER_S)
+        self._follow(time_ms * _NS_PER_MS - then_ns, received_monotonic_ns)
         self._source = TimeSource.INGEST
 
     def wall_ms(self, monotonic_ns: int) -> int:
@@ -160,14 +134,14 @@ class Clock:
 
 
 class Stamper:
-    """Polls in, readings out; keeps those whose time is not known yet."""
+    """Makes readings of polls; keeps polls while the time is not known."""
 
     def __init__(self, clock: Clock, *, max_wait_s: float = 900.0, max_rows: int = 20_000) -> None:
         self._clock = clock
         self._max_wait_ns = round(max_wait_s * _NS_PER_S)
         self._max_rows = max_rows
         self._waiting: deque[Polled] = deque()
-        self._given_up = 0
+        self._discarded = 0
 
     @property
     def waiting(self) -> int:
@@ -175,36 +149,36 @@ class Stamper:
         return len(self._waiting)
 
     def take(self, polled: Polled) -> None:
-        """Take a poll."""
+        """Add a poll."""
         self._waiting.append(polled)
         if len(self._waiting) > self._max_rows:
             self._waiting.popleft()
-            self._given_up += 1
+            self._discarded += 1
 
     def release(self, *, now_monotonic_ns: int) -> tuple[Reading, ...]:
-        """Return the readings whose time is known or has been waited for long enough."""
+        """Return the readings whose time is known or that have waited for `max_wait_s`."""
         return self._release_until(now_monotonic_ns - self._max_wait_ns)
 
     def flush(self) -> tuple[Reading, ...]:
-        """Return all readings now; those that cannot be stamped at all are given up."""
+        """Return all readings now; discard those that cannot be stamped."""
         newest_ns = self._waiting[-1].taken_monotonic_ns if self._waiting else 0
         flushed = self._release_until(newest_ns)
-        self._given_up += len(self._waiting)
+        self._discarded += len(self._waiting)
         self._waiting.clear()
         return flushed
 
-    def collect_given_up(self) -> int:
-        """Return the rows given up since the last call."""
-        given_up, self._given_up = self._given_up, 0
-        return given_up
+    def collect_discarded(self) -> int:
+        """Return the number of rows discarded since the last call."""
+        discarded, self._discarded = self._discarded, 0
+        return discarded
 
     def _release_until(self, instant_ns: int) -> tuple[Reading, ...]:
         released = []
         while self._waiting:
             first = self._waiting[0]
-            may_go = self._clock.is_known or first.taken_monotonic_ns <= instant_ns
+            is_ready = self._clock.is_known or first.taken_monotonic_ns <= instant_ns
             taken_at_ms = self._clock.wall_ms(first.taken_monotonic_ns)
-            if not may_go or taken_at_ms < EARLIEST_MS:
+            if not is_ready or taken_at_ms < EARLIEST_MS:
                 break
             released.append(self._stamp(self._waiting.popleft(), taken_at_ms))
         return tuple(released)

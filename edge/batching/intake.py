@@ -1,11 +1,11 @@
 """From polls to the outbox: stamped, packed, sealed, appended.
 
 Contract:
-- `take` is called by the pollers in the event loop and never waits; what it takes is bounded
+- `take` is called by the pollers in the event loop and never waits; the rows that wait are bounded
   (`edge.batching.clock`).
-- Each poll taken ends in the outbox or is counted there as dropped.
-- Messages are appended in the order of their seq. In `accepted`, for tests, stand the rows that the outbox
-  has promised to keep.
+- Each poll ends in the outbox or is counted there as dropped.
+- Messages are appended in the order of their seq. `on_accepted` is called with each message that the outbox
+  holds as configured.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ _LOGGER = logging.getLogger(__name__)
 _TICK_S = 0.5
 _NS_PER_S = 1_000_000_000
 
-#: Hears of each message whose rows the outbox has promised to keep.
+#: Called with each message that the outbox holds as configured (`Outbox.append`).
 Accepted = Callable[[Message], None]
 
 
 def ignore_accepted(_message: Message) -> None:
-    """Do nothing with what was accepted."""
+    """Do nothing with an accepted message."""
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def accepted_log(path: Path) -> Iterator[Accepted]:
 
 
 class Intake:
-    """Takes polls in and keeps the outbox fed."""
+    """Takes polls and appends them to the outbox as messages."""
 
     def __init__(
         self,
@@ -89,12 +89,12 @@ class Intake:
         self._wake.set()
 
     def end(self) -> None:
-        """Nothing more will be taken: `run` is to append the rest and end."""
+        """Make `run` append the rest and end; no more polls are taken."""
         self._is_ending = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Append what comes, until `end` was called."""
+        """Append messages until `end` was called."""
         while not self._is_ending:
             await self._step(self._stamper.release(now_monotonic_ns=self._monotonic_ns()))
             await self._wait()
@@ -105,17 +105,17 @@ class Intake:
         messages = [message for reading in readings for message in self._pack(reading)]
         maybe_closed = self._assembler.maybe_close(now_s=self._now_s())
         await self._append([*messages, *([] if maybe_closed is None else [maybe_closed])])
-        given_up = self._stamper.collect_given_up()
-        if given_up:
-            _LOGGER.warning("%d rows given up: too many wait for the time or for the disk", given_up)
-            self._outbox.drop_unread(given_up)
+        discarded = self._stamper.collect_discarded()
+        if discarded:
+            _LOGGER.warning("%d rows dropped: too many wait for the time or for the disk", discarded)
+            self._outbox.discard_read(discarded)
 
     def _pack(self, reading: Reading) -> tuple[Message, ...]:
         try:
             return self._assembler.add(reading, now_s=self._now_s())
         except MessageTooLarge as error:
-            _LOGGER.error("a row is given up: %s", error)  # noqa: TRY400 - expected, no traceback needed
-            self._outbox.drop_unread(1)
+            _LOGGER.error("a row is dropped: %s", error)  # noqa: TRY400 - expected, no traceback needed
+            self._outbox.discard_read(1)
             return ()
 
     async def _append(self, messages: Iterable[Message]) -> None:
@@ -131,8 +131,8 @@ class Intake:
         try:
             return (seal(message),)
         except MessageTooLarge as error:
-            _LOGGER.error("%d rows are given up: %s", message.row_count, error)  # noqa: TRY400 - likewise
-            self._outbox.drop_unread(message.row_count)
+            _LOGGER.error("%d rows are dropped: %s", message.row_count, error)  # noqa: TRY400 - likewise
+            self._outbox.discard_read(message.row_count)
             return ()
 
     async def _wait(self) -> None:

@@ -1,10 +1,10 @@
 """The catalogue of meter models: one YAML table per model under `profiles/`, read when first used.
 
 Contract:
-- `model_ids` names what there is without opening a file; `load` opens only the files it needs (an alias needs
-  all of them) and keeps what it read.
-- What `load` gives is complete and checked; a broken table is a `ConfigError` with every problem and place.
-- `load_with` applies a gateway's overrides and gives a profile with another hash.
+- `model_ids` returns all ids without opening a file; `load` opens only the files it needs (an alias needs
+  all of them) and caches what it read.
+- What `load` returns is complete and checked; a broken table is a `ConfigError` with every problem and place.
+- `load_with` applies a gateway's overrides and returns a profile with another hash.
 """
 
 import hashlib
@@ -51,8 +51,8 @@ _DIRECTED = frozenset(
         "flow_m3h",
     }
 )
-# What does not change how bytes are read is no part of a profile's hash.
-_PROSE = {
+# Keys that do not change how bytes are read; they are left out of a profile's hash.
+_NOT_HASHED = {
     "maker",
     "names",
     "sources",
@@ -135,7 +135,7 @@ def _merged(table: ModelTable, patches: Mapping[str, RegisterPatch]) -> ModelTab
             continue
         before = registers.get(quantity, RegisterTable())
         registers[quantity] = before.model_copy(update=patch.model_dump(exclude_unset=True))
-    # Examples and limits speak of the table as it was; those of quantities left out would be dangling.
+    # Examples and limits of quantities that are left out are removed with them.
     examples = tuple(example for example in table.examples if example.values.keys() <= registers.keys())
     plausible = {name: limits for name, limits in table.plausible.items() if name in registers}
     return table.model_copy(update={"registers": registers, "examples": examples, "plausible": plausible})
@@ -167,7 +167,7 @@ def _plain(name: str) -> str:
 
 
 def _build(model: str, table: ModelTable) -> Profile:
-    """Turn a table without problems into a profile; nothing can fail any more."""
+    """Turn a table without problems into a profile; it has been checked, so nothing fails here."""
     return Profile(
         model=model,
         maker=table.maker,
@@ -194,7 +194,7 @@ def _build(model: str, table: ModelTable) -> Profile:
 
 def _hash(table: ModelTable) -> str:
     """Return 12 hex digits that change with what is read and how it is understood."""
-    content = table.model_dump(mode="json", exclude=_PROSE, exclude_defaults=True)
+    content = table.model_dump(mode="json", exclude=_NOT_HASHED, exclude_defaults=True)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

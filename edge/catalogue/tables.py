@@ -2,7 +2,7 @@
 
 A table is checked as a whole before anything uses it, like every configuration file; `edge.catalogue.models`
 turns it into the frozen `Profile`. Numbers may be written as 0x48; decimals are exact as written. What each
-key means is said once, at the types in `edge.drivers.modbus.profile`.
+key means is documented once, at the types in `edge.drivers.modbus.profile`.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ FunctionName = Literal["holding", "input"]
 Marker = int | Literal["all-ones", "signed-max", "signed-min"]
 
 
-#: Powers of ten that any factor or modulus stays within; exact fractions of larger ones fill the memory.
+#: Largest power of ten of a factor or modulus; exact fractions of larger ones would fill the memory.
 _MAX_POWER = 30
 
 
@@ -37,14 +37,14 @@ def _not_zero(value: Decimal) -> Decimal:
     return value
 
 
-def _in_reach(value: Decimal) -> Decimal:
+def _within_max_power(value: Decimal) -> Decimal:
     if abs(value.adjusted()) > _MAX_POWER or len(value.as_tuple().digits) > 2 * _MAX_POWER:
         raise ValueError(f"the number is not within 1e-{_MAX_POWER} and 1e{_MAX_POWER}")
     return value
 
 
-ScaleFactor = Annotated[Decimal, AfterValidator(_not_zero), AfterValidator(_in_reach)]
-Positive = Annotated[Decimal, Field(gt=0), AfterValidator(_in_reach)]
+ScaleFactor = Annotated[Decimal, AfterValidator(_not_zero), AfterValidator(_within_max_power)]
+Positive = Annotated[Decimal, Field(gt=0), AfterValidator(_within_max_power)]
 
 
 def _hex_registers(text: str) -> str:
@@ -60,7 +60,7 @@ class RegisterPatch(Model):
     """What a gateway may override of one quantity; keys left out stay as the table says.
 
     Attributes:
-        skip: True leaves the quantity out altogether.
+        skip: True leaves the quantity out.
         kind: Gauge or counter, for quantities that only the park declares.
     """
 
@@ -89,7 +89,7 @@ class RegisterTable(RegisterPatch):
 
 
 class Defaults(Model):
-    """What holds for every register that does not say otherwise."""
+    """Values for every register that has none of its own."""
 
     function: FunctionName = "input"
     type: Encoding | None = None
@@ -245,7 +245,7 @@ class ModelTable(Model):
         Raises:
             ValueError: when the parts do not fit together.
         """
-        # Text stands in the order of its characters, whatever the numbers beside it do.
+        # Text is in the order of its characters, whatever the word order of numbers.
         is_text = place.type is Encoding.TEXT
         layout = Layout(
             place.type,

@@ -17,7 +17,7 @@ from edge.config.gateway import GatewayConfig, load_config
 def command(config_path: Path, uplink_mb: float | None) -> None:
     r"""Check gateway.yaml without touching the network or a meter.
 
-    Prints each bus's predicted cycle time against its poll period, and the predicted uplink volume. Exit code
+    Prints each bus's predicted cycle time and its poll period, and the predicted uplink volume. Exit code
     0: all fits; 1: a warning was printed; 2: the file is wrong (every problem is listed with its place).
 
     \b
@@ -36,7 +36,7 @@ def command(config_path: Path, uplink_mb: float | None) -> None:
 
 
 def _missing(config: GatewayConfig) -> list[str]:
-    """Return what `run` will refuse to start without; at a desk it may well be elsewhere."""
+    """Return a warning for each unusable file that `run` needs; `check` may run on another machine."""
     return [f"{one}; the gateway does not run without it" for one in config.broker.unusable_files()]
 
 

@@ -69,7 +69,7 @@ def _print(sheet: Sheet, device: DeviceConfig) -> None:
 
 
 def _doubts(sheet: Sheet, profile: Profile) -> Iterator[str]:
-    """Yield what speaks against what was read."""
+    """Yield reasons to doubt the values read."""
     if sheet.maybe_mismatch is not None:
         yield (
             f"the meter says that it is {sheet.maybe_mismatch!r}, not a {profile.model};"

@@ -29,21 +29,20 @@ _LOGGER = logging.getLogger(__name__)
     "maybe_log",
     type=click.Path(dir_okay=False, path_type=Path),
     hidden=True,
-    help="For tests that kill the gateway: log and fsync each row that the outbox has promised to keep.",
+    help="For tests that kill the gateway: log and fsync each row that the outbox holds as configured.",
 )
 def command(*, config_path: Path, maybe_log: Path | None) -> None:
-    """Poll the meters and deliver their rows, for good.
+    """Poll the meters and deliver their rows until stopped.
 
-    Rows are kept, on disk where need be, until ingest has them safe.
-    SIGTERM or Ctrl-C ends it in order.
+    Rows are kept, on disk if needed, until ingest acknowledges them.
+    SIGTERM or Ctrl-C stops it in order.
 
     \b
     Example:
       zonewise-edge run --config gateway.yaml
     """  # noqa: D301 - click's mark for "do not wrap", not an escape
     config = load_config(config_path)
-    # A secret or TLS file that cannot be used is a wrong configuration; later on it is read again at each
-    # connect.
+    # A secret or TLS file that cannot be used is a wrong configuration; it is read again at each connect.
     unusable = tuple(config.broker.unusable_files())
     if unusable:
         raise ConfigError(unusable)
@@ -54,7 +53,7 @@ def command(*, config_path: Path, maybe_log: Path | None) -> None:
     except CannotListen:
         raise
     except Exception:
-        # The one supervision point: whatever went wrong, the outbox is closed by now; systemd starts us anew.
+        # The one supervision point: the outbox is closed by now, and systemd restarts the gateway.
         _LOGGER.critical("the gateway ends", exc_info=True)
         sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""Messages wait here until ingest says that they are safe: in memory first, on disk on need.
+"""Messages are held here until ingest acknowledges them: in memory first, on disk on need.
 
 | module | what it holds |
 |---|---|
@@ -7,9 +7,9 @@
 | `entry` | An entry of the outbox: one message in the form in which it travels, now and at every resend |
 | `ledger` | The rows of each epoch as an account |
 | `memory` | The part of the outbox that is in memory: the newest messages of one epoch, in rising seq |
-| `outbox` | The outbox: messages wait here until ingest says that they are safe. Memory first, disk on need |
-| `pending_deletions` | What is done with but still stands on the disk: deleted together, now and then |
-| `settings` | What an outbox is told, and what it tells: frozen types |
+| `outbox` | The outbox: holds messages until ingest acknowledges them. Memory first, disk on need |
+| `pending_deletions` | Messages that are acknowledged and not yet deleted from the disk |
+| `settings` | Settings, clocks and state of an outbox: frozen types |
 | `sql` | The outbox's file, statement by statement: layout 1 |
-| `writer` | The outbox's disk seen from the event loop |
+| `writer` | The outbox's disk for the event loop: one thread, retries, a new file for a damaged one |
 """

@@ -13,7 +13,7 @@ _PREFETCH = 64
 
 
 class Backlog:
-    """Reads on from where it has read to; it never goes back, but for a new file."""
+    """Reads from where it stopped last; it starts again only with a new file."""
 
     def __init__(self, writer: OutboxWriter) -> None:
         self._writer = writer
@@ -21,11 +21,11 @@ class Backlog:
         self._read_to_key = 0
 
     async def fetch(self, *, before: MessageId, known: AbstractSet[MessageId]) -> None:
-        """Read on when nothing is left of what was read.
+        """Read the next messages when those read before are handed out.
 
         Args:
             before: The oldest message in memory: from there on, messages are live.
-            known: Messages handed out or done already; they are passed over.
+            known: Messages handed out or done already; they are skipped.
         """
         while not self._next and await self._writer.ready():
             read = partial(OutboxDisk.fetch, after_key=self._read_to_key, before=before, limit=_PREFETCH)
@@ -40,18 +40,18 @@ class Backlog:
         return self._next[0] if self._next else None
 
     def hand_out(self, message: MessageId) -> bool:
-        """Take the next message off, if it is this one."""
+        """Remove the next message if it is this one; tell whether it was."""
         is_next = bool(self._next) and self._next[0].id == message
         if is_next:
             self._next.popleft()
         return is_next
 
     def forget(self, message: MessageId) -> None:
-        """Leave a message out that was dropped."""
+        """Remove a message that was dropped."""
         if any(entry.id == message for entry in self._next):
             self._next = deque(entry for entry in self._next if entry.id != message)
 
     def start_over(self) -> None:
-        """Read a new file."""
+        """Begin again with a new file."""
         self._next.clear()
         self._read_to_key = 0

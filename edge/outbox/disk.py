@@ -3,9 +3,9 @@
 Contract and invariants:
 - A `Batch` is written as a whole, fsynced (WAL, synchronous=FULL), or not at all.
 - After each batch the file holds at most `max_bytes` of messages, none known to be older than `max_age_s`.
-  The oldest are dropped first, counted in their epoch's record by the same transaction, and reported.
+  The oldest are dropped first, counted in their epoch's record by the same transaction, and returned.
 - Messages come back oldest first: by epoch in the order of the starts, then by seq, with the bytes they were
-  given with.
+  given.
 - A file that is not a usable outbox is renamed, never deleted and never a reason not to start.
 
 `edge.outbox.sql` has the layout and the statements.
@@ -70,14 +70,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A message that was given up."""
+    """A message that was dropped to stay within the limits."""
 
     id: MessageId
     rows: int
 
 
 class OutboxDisk:
-    """The file of one gateway process, opened as often as it takes."""
+    """The file of one gateway process; it may be opened several times."""
 
     def __init__(self, path: Path, limits: DiskLimits, *, epoch: str) -> None:
         self._path = path
@@ -89,7 +89,7 @@ class OutboxDisk:
         self._maybe_oldest_at_ms: int | None = None
 
     def open(self) -> Opened:
-        """Open the file, with the present epoch's record in it; an unusable one is set aside.
+        """Open the file, with the present epoch's record in it; an unusable one is renamed.
 
         Raises:
             OutboxUnavailable: when the disk refuses.
@@ -117,7 +117,7 @@ class OutboxDisk:
         return replace(self._open(), maybe_set_aside=moved)
 
     def commit(self, batch: Batch) -> tuple[Dropped, ...]:
-        """Write a batch; give what was dropped to stay within the limits.
+        """Write a batch; return what was dropped to stay within the limits.
 
         Raises:
             OutboxUnavailable: when the disk refuses; nothing of the batch is written.
@@ -133,7 +133,7 @@ class OutboxDisk:
                 maybe_oldest_at_ms = outbox_sql.maybe_oldest_at_ms(connection)
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
-                self._give_up(connection, error)
+                self._abandon(connection, error)
                 raise
         self._bytes, self._maybe_oldest_at_ms = size, maybe_oldest_at_ms
         for epoch in batch.forgotten:
@@ -217,8 +217,8 @@ class OutboxDisk:
         self._maybe_connection = connection
         return opened
 
-    def _give_up(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
-        """Leave a failed transaction; only a full disk leaves a file that is worth keeping open."""
+    def _abandon(self, connection: sqlite3.Connection, error: sqlite3.Error) -> None:
+        """Roll back a failed transaction; close the file unless the disk is only full."""
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         if outbox_sql.code(error) != sqlite3.SQLITE_FULL:
@@ -253,7 +253,7 @@ class OutboxDisk:
     def _drop(
         self, connection: sqlite3.Connection, size: int, now_ms: int
     ) -> tuple[list[outbox_sql.Victim], int]:
-        """Delete the oldest messages until the limits hold; give them and the size left."""
+        """Delete the oldest messages until the limits hold; return them and the size left."""
         cutoff_ms = now_ms - int(self._limits.max_age_s * 1000)
         victims: list[outbox_sql.Victim] = []
         while True:

@@ -40,7 +40,7 @@ class Entry:
 
 
 def seal(message: Message, *, deflate_above_bytes: int = DEFLATE_ABOVE_BYTES) -> Entry:
-    """Encode a message for good.
+    """Encode a message into the form in which it travels.
 
     Raises:
         MessageTooLarge: when the body is above `metering.messages.data.MAX_WIRE_BYTES`.

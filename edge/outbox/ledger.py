@@ -2,7 +2,7 @@
 
 Invariant, after every call: read = stored + quarantined + held + dropped, per epoch. Each move takes rows
 from one column to another; only `read` adds any. After an unclean stop, what was read and neither sent nor
-spilled is unknown: `restore` then sets read to what is known and says so.
+spilled is unknown: `restore` then sets read to what is known and marks it as unknown.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from metering.messages.status import EpochAccount
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What the disk keeps of an epoch; `held` is counted from its messages.
+    """The disk's record of an epoch; `held` is counted from its messages.
 
     Attributes:
         ordinal: Rises with each start; orders the epochs of this outbox.
@@ -58,7 +58,7 @@ class Ledger:
         return epoch in self._accounts
 
     def open(self, account: EpochAccount) -> None:
-        """Take an account into the books.
+        """Add an account.
 
         Raises:
             ValueError: when it does not balance.
@@ -68,7 +68,7 @@ class Ledger:
         self._accounts[account.epoch] = account
 
     def account(self, epoch: str) -> EpochAccount:
-        """Return one account; KeyError for an epoch that is not in the books."""
+        """Return one account; KeyError for an unknown epoch."""
         return self._accounts[epoch]
 
     @property
@@ -77,12 +77,12 @@ class Ledger:
         return tuple(self._accounts.values())
 
     def read(self, epoch: str, rows: int) -> None:
-        """Rows came from polls and are held."""
+        """Add rows that were read and are held."""
         old = self._accounts[epoch]
         self._accounts[epoch] = replace(old, read=old.read + rows, held=old.held + rows)
 
     def acknowledge(self, epoch: str, *, rows: int, quarantined: int) -> None:
-        """Held rows are safe at ingest, some of them in its quarantine."""
+        """Move held rows to stored, some of them to quarantined."""
         old = self._accounts[epoch]
         apart = min(max(quarantined, 0), rows)
         self._accounts[epoch] = replace(
@@ -93,10 +93,10 @@ class Ledger:
         )
 
     def drop(self, epoch: str, rows: int) -> None:
-        """Held rows were given up."""
+        """Move held rows to dropped."""
         old = self._accounts[epoch]
         self._accounts[epoch] = replace(old, held=old.held - rows, dropped=old.dropped + rows)
 
     def close(self, epoch: str) -> None:
-        """Take an account out of the books."""
+        """Remove an account."""
         del self._accounts[epoch]

@@ -1,7 +1,7 @@
 """The part of the outbox that is in memory: the newest messages of one epoch, in rising seq. Pure.
 
-Invariant: messages leave singly when they are done, but when they leave for another reason the oldest leaves
-first; so if one is here, every later one that is not done is here too.
+Invariant: a message is removed when it is done; for any other reason the oldest is removed first. So if one
+is here, every later one that is not done is here too.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ class Held:
     """A message in memory.
 
     Attributes:
-        at_s: When it came, on the caller's monotonic clock.
+        at_s: When it was added, on the caller's monotonic clock.
         on_disk: Whether the disk has it too.
     """
 
@@ -60,7 +60,7 @@ class OutboxMemory:
 
     @property
     def oldest_at_s(self) -> float:
-        """When the oldest message here came; infinity when there is none. Safe from any thread."""
+        """When the oldest message here was added; infinity when there is none. Safe from any thread."""
         # The copy is made in one step of the interpreter; an iterator would notice changes of another thread.
         return next((held.at_s for held in tuple(self._held.values())), float("inf"))
 
@@ -83,12 +83,12 @@ class OutboxMemory:
         return self._held[self._unsent[0]].entry if self._unsent else None
 
     def hand_out(self, seq: int) -> None:
-        """Note that the oldest unsent message was handed out; nothing happens for another one."""
+        """Note that the oldest unsent message was handed out; other messages are ignored."""
         if self._unsent and self._unsent[0] == seq:
             self._unsent.popleft()
 
     def release(self, seq: int) -> Held | None:
-        """Let a message go; `None` when it is not here."""
+        """Remove a message; return `None` when it is not here."""
         maybe_held = self._held.pop(seq, None)
         if maybe_held is not None:
             self._bytes -= len(maybe_held.entry.body)
@@ -96,7 +96,7 @@ class OutboxMemory:
         return maybe_held
 
     def release_oldest(self) -> Held:
-        """Let the oldest message go; KeyError when there is none."""
+        """Remove the oldest message; KeyError when there is none."""
         held = self._held[self.first_seq]
         self.release(held.entry.id.seq)
         return held
@@ -115,6 +115,6 @@ class OutboxMemory:
         return tuple(held.entry for held in self._held.values() if not held.on_disk)
 
     def lose_disk(self) -> None:
-        """Note that the disk has none of these any more."""
+        """Mark all messages as not on the disk."""
         for held in self._held.values():
             held.on_disk = False

@@ -1,4 +1,4 @@
-"""The outbox: messages wait here until ingest says that they are safe. Memory first, disk on need.
+"""The outbox: holds messages until ingest acknowledges them. Memory first, disk on need.
 
 Contract and invariants:
 - A message is held from `append` until `done` or until it is dropped, and dropped rows are counted: for each
@@ -10,9 +10,9 @@ Contract and invariants:
   record at the start and one at the end. What is older goes to the disk, together with its account, in one
   transaction; with `always`, `append` returns after the commit.
 - Memory is bounded by `memory_bytes`. When the disk refuses, the oldest messages that are only in memory are
-  dropped; the disk is tried again by itself, after a pause that grows to a minute.
-- A message comes back with the bytes it went in with.
-- An unusable file is set aside; what was known to be in it counts as dropped.
+  dropped; the disk is tried again automatically, after a pause that grows to a minute.
+- A message is returned with the bytes with which it was appended.
+- An unusable file is renamed; what was known to be in it counts as dropped.
 - An earlier epoch's account disappears once nothing of it is held and a status with it was `reported`.
 
 All calls come from one event loop; SQLite has a thread of its own (`edge.outbox.writer`).
@@ -29,7 +29,7 @@ from edge.outbox.disk import Batch, DiskLimits, Dropped, Opened, OutboxDisk
 from edge.outbox.entry import Entry
 from edge.outbox.ledger import Ledger, restore
 from edge.outbox.memory import Held, OutboxMemory
-from edge.outbox.pending_deletions import Leftovers
+from edge.outbox.pending_deletions import PendingDeletions
 from edge.outbox.settings import OutboxClock, OutboxSettings, OutboxState
 from edge.outbox.writer import OutboxWriter
 from metering.messages.data import MessageId
@@ -38,7 +38,7 @@ from metering.messages.status import EpochAccount
 __all__ = ["Outbox", "OutboxClock", "OutboxSettings", "OutboxState"]
 
 _LOGGER = logging.getLogger(__name__)
-_SETTLED_S = 2.0  # younger messages may well be acknowledged any moment, even where one older was lost
+_SETTLED_S = 2.0  # younger messages are probably acknowledged soon, even where an older one was lost
 #: Part of `memory_bytes` from which on messages are spilled whatever their age.
 _SPILL_SHARE = 0.75
 
@@ -53,7 +53,7 @@ class Outbox:
         self._started_at_s = clock.monotonic_s()
         limits = DiskLimits(max_bytes=settings.max_bytes, max_age_s=settings.max_age_s)
         disk = OutboxDisk(settings.path, limits, epoch=epoch)
-        self._writer = OutboxWriter(disk, monotonic_s=clock.monotonic_s, on_open=self._take_over)
+        self._writer = OutboxWriter(disk, monotonic_s=clock.monotonic_s, on_open=self._load_opened)
         self._lock = asyncio.Lock()
         self._ledger = Ledger()
         self._ledger.open(EpochAccount(epoch, read=0, stored=0, quarantined=0, held=0, dropped=0))
@@ -62,7 +62,7 @@ class Outbox:
         self._dropped_up_to = 0
         self._handed: dict[MessageId, int] = {}
         self._backlog = Backlog(self._writer)
-        self._leftovers = Leftovers(now_s=clock.monotonic_s())
+        self._deletions = PendingDeletions(now_s=clock.monotonic_s())
         self._maybe_final: tuple[EpochAccount, ...] | None = None
         self._ends_clean = False
 
@@ -92,8 +92,8 @@ class Outbox:
             await self.maintain()
         return not entries or self._is_kept(entries)
 
-    def drop_unread(self, rows: int) -> None:
-        """Count rows that were read but had to be given up before they became a message."""
+    def discard_read(self, rows: int) -> None:
+        """Count rows that were read and discarded before they became a message."""
         self._ledger.read(self._epoch, rows)
         self._ledger.drop(self._epoch, rows)
 
@@ -104,15 +104,15 @@ class Outbox:
     async def maybe_backlog(self) -> Entry | None:
         """Return the oldest message only on disk that was not handed out yet; it stays until `hand_out`."""
         held = sum(account.held for account in self._ledger.accounts)
-        is_read_on = self._backlog.maybe_first() is None and not self._leftovers.are_too_many
+        is_read_on = self._backlog.maybe_first() is None and not self._deletions.are_too_many
         if is_read_on and held > self._memory.rows:
             async with self._lock:
                 before = MessageId(self._epoch, self._memory.first_seq)
-                await self._backlog.fetch(before=before, known={*self._handed, *self._leftovers.messages})
+                await self._backlog.fetch(before=before, known={*self._handed, *self._deletions.messages})
         return self._backlog.maybe_first()
 
     def hand_out(self, entry: Entry) -> None:
-        """Note that a message was given to the sender, who from now on repeats it until it is done."""
+        """Note that the sender has taken a message and resends it until it is done."""
         self._handed[entry.id] = entry.rows
         if not self._backlog.hand_out(entry.id):
             self._memory.hand_out(entry.id.seq)
@@ -130,23 +130,23 @@ class Outbox:
         return None if maybe_body is None else Entry(message, maybe_rows, maybe_body)
 
     def is_held(self, message: MessageId) -> bool:
-        """Tell whether a message handed out is still waiting to be done."""
+        """Tell whether a message handed out is still held: neither done nor dropped."""
         return message in self._handed
 
     def done(self, message: MessageId, *, quarantined: int = 0) -> bool:
-        """Note that a message is safe at ingest, some rows in its quarantine; False when it was not held."""
+        """Note that ingest has stored a message, some rows in its quarantine; False when it was not held."""
         maybe_rows = self._handed.pop(message, None)
         if maybe_rows is None:
             return False
         self._ledger.acknowledge(message.epoch, rows=maybe_rows, quarantined=quarantined)
         maybe_held = self._memory.release(message.seq) if message.epoch == self._epoch else None
         if maybe_held is None or maybe_held.on_disk:
-            self._leftovers.add(message)
+            self._deletions.add(message)
         return True
 
     @property
     def accounts(self) -> tuple[EpochAccount, ...]:
-        """Accounts of all epochs that something is held or unreported of, and of the present one."""
+        """Accounts of the present epoch and of all others of which rows are held or unreported."""
         return self._ledger.accounts
 
     @property
@@ -168,12 +168,12 @@ class Outbox:
         )
 
     def reported(self, accounts: Iterable[EpochAccount]) -> None:
-        """Note the accounts of a status that the broker has taken: finished epochs can be forgotten."""
+        """Note the accounts of a status that the broker has taken; finished epochs are then deleted."""
         for account in accounts:
             is_final = account.epoch != self._epoch and account.held == 0 and account.epoch in self._ledger
             if is_final and self._ledger.account(account.epoch) == account:
                 self._ledger.close(account.epoch)
-                self._leftovers.add_epoch(account.epoch)
+                self._deletions.add_epoch(account.epoch)
 
     async def maintain(self) -> None:
         """Spill and delete what is due; to be called a few times a second."""
@@ -184,18 +184,18 @@ class Outbox:
             if self._is_filling or now_s - self._memory.oldest_at_s >= self._settings.spill_after_s:
                 settled_s = 0.0 if self._is_filling else min(_SETTLED_S, self._settings.spill_after_s)
                 await self._spill(lambda held: held.at_s <= now_s - settled_s)
-            elif self._leftovers.is_due(now_s=now_s) and await self._commit():
+            elif self._deletions.is_due(now_s=now_s) and await self._commit():
                 await self._writer.work(OutboxDisk.give_back)
             elif not self._writer.is_usable:
-                await self._commit()  # nothing needs it now, but it may hold what earlier epochs left
+                await self._commit()  # opens a file that may hold messages of earlier epochs
 
     async def settle(self, *, clean: bool = True) -> None:
-        """Write everything down at the end of this epoch; what the disk refuses is dropped.
+        """Write everything to the disk at the end of this epoch; what it refuses is dropped.
 
         `clean` = all rows that were read have been appended or counted as dropped.
         """
         async with self._lock:
-            if self._maybe_final == self.accounts and not self._leftovers:
+            if self._maybe_final == self.accounts and not self._deletions:
                 return
             self._writer.retry_now()
             self._ends_clean = clean
@@ -203,7 +203,7 @@ class Outbox:
             if await self._spill(lambda _held: True):
                 return
         for entry in self._memory.only_here():
-            _LOGGER.error("the disk refuses at the end: %d rows of %s are lost", entry.rows, entry.id)
+            _LOGGER.error("the disk refuses the last write: %d rows of %s are lost", entry.rows, entry.id)
             self._count_dropped(entry.id, entry.rows)
 
     def _age_in_memory_s(self) -> float:
@@ -212,7 +212,7 @@ class Outbox:
     def _age_on_disk_s(self) -> float:
         held = sum(account.held for account in self.accounts)
         maybe_at_ms = self._writer.maybe_oldest_at_ms
-        # Where memory has all that is held, what is on the disk is done and only waits for its deletion.
+        # Where memory has all that is held, messages on the disk are acknowledged and only not deleted yet.
         if maybe_at_ms is None or held <= self._memory.rows:
             return 0.0
         now_ms = self._clock.wall_ms()
@@ -246,7 +246,7 @@ class Outbox:
     async def _save(self) -> None:
         async with self._lock:
             fresh = self._memory.only_here()
-            # Nothing is fresh when the commit just before took these along.
+            # Nothing is fresh when the previous commit has included these.
             if fresh and not self._writer.is_pausing:
                 await self._commit(fresh)
 
@@ -266,9 +266,9 @@ class Outbox:
         batch = Batch(
             now_ms=self._clock.wall_ms(),
             entries=entries,
-            done=tuple(self._leftovers.messages),
+            done=tuple(self._deletions.messages),
             accounts=self._ledger.accounts,
-            forgotten=self._leftovers.epochs,
+            forgotten=self._deletions.epochs,
             clean=self._ends_clean,
         )
         maybe_dropped = await self._writer.write(lambda disk: disk.commit(batch))
@@ -277,15 +277,15 @@ class Outbox:
         return maybe_dropped is not None
 
     def _committed(self, batch: Batch, dropped: tuple[Dropped, ...]) -> None:
-        self._leftovers.flushed(batch.done, batch.forgotten, now_s=self._clock.monotonic_s())
+        self._deletions.deleted(batch.done, batch.forgotten, now_s=self._clock.monotonic_s())
         for entry in batch.entries:
             maybe_held = self._memory.maybe_get(entry.id.seq)
             if maybe_held is None:  # acknowledged or dropped while it was being written
-                self._leftovers.add(entry.id)
+                self._deletions.add(entry.id)
             else:
                 maybe_held.on_disk = True
         for one in dropped:
-            if not self._leftovers.gone(one.id):
+            if not self._deletions.remove(one.id):
                 self._count_dropped(one.id, one.rows)
 
     def _count_dropped(self, message: MessageId, rows: int) -> None:
@@ -296,23 +296,23 @@ class Outbox:
             self._memory.release(message.seq)
         self._backlog.forget(message)
 
-    def _take_over(self, opened: Opened) -> None:
-        """Learn what an opened file holds."""
+    def _load_opened(self, opened: Opened) -> None:
+        """Add the accounts of earlier epochs that an opened file holds."""
         if opened.maybe_set_aside is not None:
             self._lose_disk(opened.maybe_set_aside)
         for found in opened.earlier:
             epoch = found.record.epoch
-            if epoch not in self._ledger and epoch not in self._leftovers.epochs:
+            if epoch not in self._ledger and epoch not in self._deletions.epochs:
                 self._ledger.open(restore(found.record, held=found.rows))
                 self._clean_stop = found.record.clean
 
     def _lose_disk(self, moved: Path) -> None:
-        """Count what a file held that has been set aside."""
-        _LOGGER.error("the outbox file could not be used and was set aside as %s", moved)
+        """Count as dropped what a file held that has been renamed."""
+        _LOGGER.error("the outbox file could not be used and was renamed to %s", moved)
         self._memory.lose_disk()
         for account in self._ledger.accounts:
             in_memory = self._memory.rows if account.epoch == self._epoch else 0
             self._ledger.drop(account.epoch, account.held - in_memory)
         self._handed = {one: rows for one, rows in self._handed.items() if self._maybe_in_memory(one)}
         self._backlog.start_over()
-        self._leftovers.clear()
+        self._deletions.clear()

@@ -1,4 +1,4 @@
-"""What an outbox is told, and what it tells: frozen types."""
+"""Settings, clocks and state of an outbox: frozen types."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,11 +47,11 @@ class OutboxState:
         memory_bytes: Bodies in memory.
         memory_messages: Messages in memory.
         disk_bytes: Bodies on the disk.
-        disk_is_usable: Whether the last thing asked of the disk worked.
-        disk_problem: What it refused, with the path; empty while it is usable.
+        disk_is_usable: Whether the last operation on the disk worked.
+        disk_problem: Why it refused, with the path; empty while it is usable.
         disk_failures: How often the disk refused.
         oldest_held_s: Age of the oldest message held, on the disk since it was written there; 0 = none is
-            held. Rows on their way are held for less than a second: this tells them from rows that wait.
+            held. Rows in flight are held for less than a second; a larger age means that rows wait.
     """
 
     memory_bytes: int

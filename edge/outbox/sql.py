@@ -2,7 +2,7 @@
 
 `epoch` has one row per start of a gateway process, `message` one per message under the key
 ordinal * 2^40 + seq, so that one integer is both identity and order. `spilled_at_ms` is 0 where the clock was
-not known. Nothing here decides anything; `edge.outbox.disk` does.
+not known. Decisions are made in `edge.outbox.disk`.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ _VERSION = 1
 _SEQ_BITS = 40
 #: What a message takes in the file beside its body.
 ENTRY_OVERHEAD_BYTES = 48
-#: How many of the oldest messages are looked at together.
+#: How many of the oldest messages are read at a time.
 _CHUNK = 256
 _VACUUM_PAGES = 4096
 _WAL_LIMIT_BYTES = 4 * 1024 * 1024
@@ -81,7 +81,7 @@ def translated() -> Iterator[None]:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Set the connection up, and the tables in a new file.
+    """Set up the connection, and the tables in a new file.
 
     Raises:
         OutboxCorrupt: when the file has another layout.
@@ -120,7 +120,7 @@ def _record(found: Sequence[object]) -> EpochRecord:
 
 
 def add_epoch(connection: sqlite3.Connection, ordinal: int, epoch: str) -> None:
-    """Note the start of a process."""
+    """Insert the record of a new process."""
     connection.execute("INSERT INTO epoch VALUES (?, ?, 0, 0, 0, 0, 1, 0)", (ordinal, epoch))
 
 
@@ -141,7 +141,7 @@ def write_account(connection: sqlite3.Connection, account: EpochAccount) -> None
 
 
 def write_clean(connection: sqlite3.Connection, epoch: str, *, clean: bool) -> None:
-    """Note whether the epoch has ended with everything written."""
+    """Write whether the epoch has ended with everything written."""
     connection.execute("UPDATE epoch SET clean = ? WHERE epoch = ?", (clean, epoch))
 
 
@@ -158,7 +158,7 @@ def total_bytes(connection: sqlite3.Connection) -> int:
 
 
 def insert(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int, bytes]]) -> int:
-    """Write messages (key, rows, spilled_at_ms, body); give their size.
+    """Write messages (key, rows, spilled_at_ms, body); return their size.
 
     One that is there already is the same message: bodies never change.
     """
@@ -167,7 +167,7 @@ def insert(connection: sqlite3.Connection, rows: Sequence[tuple[int, int, int, b
 
 
 def delete(connection: sqlite3.Connection, keys: Sequence[int]) -> int:
-    """Delete messages; give the size of those that were there."""
+    """Delete messages; return the size of those that existed."""
     freed = 0
     for message_key in keys:
         query = "DELETE FROM message WHERE key = ? RETURNING length(body)"
@@ -206,7 +206,7 @@ def maybe_oldest_at_ms(connection: sqlite3.Connection) -> int | None:
 
 
 def how_many_to_drop(victims: Sequence[Victim], *, excess: int, cutoff_ms: int) -> int:
-    """Count from the oldest on: what is too much, and up to the last one known to be too old.
+    """Return how many of the oldest to drop: the excess, and all up to the last one known to be too old.
 
     A message whose time is not known (0) is at least as old as any that follows it.
     """

@@ -1,9 +1,9 @@
-"""The outbox's disk seen from the event loop: one thread, retries, and a file that replaces itself.
+"""The outbox's disk for the event loop: one thread, retries, and a new file for a damaged one.
 
 Contract:
-- Work is done in order, one piece at a time; a piece that the disk refuses gives `None`, is counted, and
+- Work is done in order, one piece at a time; a piece that the disk refuses returns `None`, is counted, and
   nothing is tried again before a pause that doubles from 1 s to 60 s.
-- A file that turns out to be damaged is set aside and a new one opened; `on_open` hears of every opening.
+- A file that turns out to be damaged is renamed and a new one opened; `on_open` is called at every opening.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from edge.errors import OutboxCorrupt, OutboxUnavailable
 from edge.outbox.disk import Opened, OutboxDisk
+from metering.program.backoff import growing_s
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 1.0
@@ -40,7 +41,7 @@ class OutboxWriter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._failures = 0
         self._problem = ""
-        self._pause_s = _FIRST_PAUSE_S
+        self._refused_in_a_row = 0
         self._retry_at_s = float("-inf")
 
     @property
@@ -50,7 +51,7 @@ class OutboxWriter:
 
     @property
     def problem(self) -> str:
-        """What the disk refused, with the file's path; empty while it works."""
+        """Why the disk refused, with the file's path; empty while it works."""
         return "" if self.is_usable else self._problem
 
     @property
@@ -60,8 +61,8 @@ class OutboxWriter:
 
     @property
     def is_usable(self) -> bool:
-        """Whether the last thing asked of the disk worked."""
-        return self._disk.is_open and self._pause_s == _FIRST_PAUSE_S
+        """Whether the last operation on the disk worked."""
+        return self._disk.is_open and not self._refused_in_a_row
 
     @property
     def bytes(self) -> int:
@@ -89,7 +90,7 @@ class OutboxWriter:
         return self._disk.is_open
 
     async def work(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result | None:
-        """Do a piece of work on the disk; `None` when it refuses."""
+        """Do a piece of work on the disk; return `None` when it refuses."""
         try:
             return await self._on_thread(on_disk)
         except OutboxUnavailable as error:
@@ -100,10 +101,10 @@ class OutboxWriter:
         return None
 
     async def write(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result | None:
-        """Do work that writes: if it works, the disk is well again."""
+        """Do work that writes; its success ends the series of failures."""
         maybe_result = await self.work(on_disk)
         if maybe_result is not None:
-            self._pause_s = _FIRST_PAUSE_S
+            self._refused_in_a_row = 0
         return maybe_result
 
     async def close(self) -> None:
@@ -119,10 +120,12 @@ class OutboxWriter:
 
     def _refused(self, error: OutboxUnavailable) -> None:
         self._failures += 1
-        self._retry_at_s = self._monotonic_s() + self._pause_s
+        self._refused_in_a_row += 1
+        # One process alone uses the disk: no jitter is needed.
+        pause_s = growing_s(self._refused_in_a_row, first_s=_FIRST_PAUSE_S, max_s=_MAX_PAUSE_S, jitter=0.0)
+        self._retry_at_s = self._monotonic_s() + pause_s
         self._problem = f"{self._disk.path}: {error}"
-        _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", self._pause_s, self._problem)
-        self._pause_s = min(2 * self._pause_s, _MAX_PAUSE_S)
+        _LOGGER.warning("the outbox's disk refuses, next try in %.0f s: %s", pause_s, self._problem)
 
     async def _on_thread(self, on_disk: Callable[[OutboxDisk], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, on_disk, self._disk)

@@ -1,9 +1,9 @@
-"""The gateway as a service: its parts put together, its local pages, systemd.
+"""The gateway as a service: its assembly, its local pages, systemd.
 
 | module | what it holds |
 |---|---|
-| `agent` | The gateway's service: meters in, acknowledged messages out. Here its parts are put together |
-| `metrics` | The gateway's state as Prometheus reads it; imported when it is first asked for |
+| `agent` | The gateway's service, assembled from its parts: reads meters, delivers their rows |
+| `metrics` | The gateway's state for Prometheus; imported at the first request |
 | `pages` | The gateway's local pages |
-| `systemd` | What a service tells systemd: ready, alive, stopping (sd_notify(3)); without systemd, nothing |
+| `systemd` | Messages to systemd: ready, alive, stopping (sd_notify(3)) |
 """

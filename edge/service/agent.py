@@ -1,9 +1,9 @@
-"""The gateway's service: meters in, acknowledged messages out. Here its parts are put together.
+"""The gateway's service, assembled from its parts: reads meters, delivers their rows.
 
 Contract:
-- Each task has a name and an end; when one fails, all end and the service with it (systemd starts it anew).
-- On SIGTERM or SIGINT: polling stops, what was read goes to the outbox, acknowledgements are awaited for a
-  moment, the rest is written down, the last status says so, and the connection is closed properly.
+- Each task has a name and an end; when one fails, all end and the service with it (systemd restarts it).
+- On SIGTERM or SIGINT: polling stops, rows that were read go to the outbox, acknowledgements are awaited for
+  some seconds, the rest is written to the disk, a last status is published, and the connection is closed.
 - Each start is an epoch of its own.
 """
 
@@ -19,14 +19,15 @@ from importlib.metadata import version
 from typing import Protocol
 
 from edge.batching.assembler import Assembler
-from edge.batching.clock import Clock, Stamper, Step, SystemClock
+from edge.batching.clock import Clock, Stamper, Step
 from edge.batching.intake import Accepted, Intake, ignore_accepted
+from edge.batching.system_clock import SystemClock
 from edge.config.gateway import ClockSource, GatewayConfig
 from edge.drivers.polled import Polled
 from edge.outbox.outbox import Outbox, OutboxClock, OutboxSettings
 from edge.service.systemd import notify
 from edge.uplink.delivery import Delivery
-from edge.uplink.session import GatewayIdentity, Uplink, Voice
+from edge.uplink.session import GatewayIdentity, Uplink
 from edge.uplink.window import DeliveryWindow
 from metering.messages.birth import Birth, MeterFacts
 from metering.messages.status import COUNTERS, EpochAccount, Status
@@ -40,7 +41,7 @@ _BYTES_PER_MB = 1_000_000
 
 
 class Meters(Protocol):
-    """Whoever reads the meters (`edge.polling.buses.Polling`)."""
+    """Reads the meters; implemented by `edge.polling.buses.Polling`."""
 
     @property
     def facts(self) -> Mapping[str, MeterFacts]:
@@ -54,13 +55,13 @@ class Meters(Protocol):
         """Poll until cancelled."""
 
 
-#: Makes the polling: gets the sink for polls and the one for what was learned of meters.
+#: Makes the polling; its arguments are called with each poll and with changed facts of meters.
 OpenMeters = Callable[[Callable[[Polled], None], Callable[[Mapping[str, MeterFacts]], None]], Meters]
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySnapshot:
-    """How the service is at one instant, for the local pages; every field is a copy."""
+    """The state of the service at one instant, for the local pages; every field is a copy."""
 
     identity: GatewayIdentity
     connected: bool
@@ -97,8 +98,8 @@ class Agent:
         self._clock = clock
         self._system = system
         self._time_source = clock.source
-        self._steps_told = 0
-        self._has_news = False
+        self._logged_steps = 0
+        self._birth_is_due = False
         self._window = DeliveryWindow(random=random.random)
         self._delivery = Delivery(
             park=config.park,
@@ -109,7 +110,7 @@ class Agent:
             on_ack=lambda ack: self._clock.learn_from_ack(
                 time_ms=ack.time_ms,
                 round_trip_s=self._window.round_trip_s,
-                heard_monotonic_ns=time.monotonic_ns(),
+                received_monotonic_ns=time.monotonic_ns(),
             ),
         )
         self._uplink = Uplink(
@@ -117,7 +118,8 @@ class Agent:
             config.broker,
             outbox=outbox,
             delivery=self._delivery,
-            voice=Voice(birth=self._birth, status=self._status),
+            make_birth=self._birth,
+            make_status=self._status,
             monotonic_s=time.monotonic,
         )
         self._intake = Intake(
@@ -129,7 +131,7 @@ class Agent:
             on_accepted=accepted,
         )
         self._started_ns = time.monotonic_ns()
-        #: Since when the facts of a meter are as they are: so long its device is the one that they describe.
+        #: When the facts of a meter changed last: since then they describe its device.
         self._learned_ns: dict[str, int] = {}
         self._meters = open_meters(self._intake.take, self._learn)
 
@@ -153,7 +155,7 @@ class Agent:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until the event is set; then end in order."""
+        """Serve until the event is set; then stop in order."""
         _LOGGER.info("gateway %s, epoch %s", self._identity.gateway, self._identity.epoch)
         _LOGGER.info("boot %s, time from %s", self._system.boot_id(), self._clock.source)
         over = asyncio.Event()
@@ -177,29 +179,29 @@ class Agent:
         while not over.is_set():
             self._clock.observe(self._system.observe())
             if self._clock.source is not self._time_source:
-                # The birth carries the time as well: ingest refuses one of 1970.
-                self._time_source, self._has_news = self._clock.source, True
-            self._tell_of_steps()
+                # The birth carries the time too, and ingest refuses one of 1970.
+                self._time_source, self._birth_is_due = self._clock.source, True
+            self._log_steps()
             await self._outbox.maintain()
-            if self._has_news:
-                self._has_news = False
+            if self._birth_is_due:
+                self._birth_is_due = False
                 self._uplink.announce()
             notify("WATCHDOG=1")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_UPKEEP_S):
                     await over.wait()
 
-    def _tell_of_steps(self) -> None:
+    def _log_steps(self) -> None:
         maybe_step, steps = self._clock.maybe_step, self._clock.steps
-        if maybe_step is not None and steps != self._steps_told:
-            self._steps_told = steps
+        if maybe_step is not None and steps != self._logged_steps:
+            self._logged_steps = steps
             text = "the clock stepped by %+.1f s at %s (steps so far: %d); times of new rows follow it"
             _LOGGER.warning(text, maybe_step.by_s, maybe_step.at, steps)
 
     def _learn(self, changed: Mapping[str, MeterFacts]) -> None:
-        # Meters are introduced one after the other; one birth tells of all that came meanwhile.
-        self._has_news = True
-        # Noted here: the birth may be sent hours later, after the first reads of an exchanged device.
+        # Facts of several meters change within a second; one birth carries them all.
+        self._birth_is_due = True
+        # Taken now: the birth may be sent hours later, after the first reads of an exchanged device.
         self._learned_ns.update(dict.fromkeys(changed, time.monotonic_ns()))
 
     def _dated_facts(self) -> dict[str, MeterFacts]:
@@ -221,7 +223,7 @@ class Agent:
             meters=self._dated_facts(),
         )
 
-    def _status(self, online: bool) -> Status:  # noqa: FBT001 - the one thing a status is asked with
+    def _status(self, online: bool) -> Status:  # noqa: FBT001 - the only argument of a status
         return Status(
             gateway=self._identity.gateway,
             epoch=self._identity.epoch,
@@ -257,7 +259,7 @@ async def agent(
     accepted: Accepted = ignore_accepted,
     system: SystemClock | None = None,
 ) -> AsyncIterator[Agent]:
-    """Return a gateway with its outbox open."""
+    """Yield a gateway with its outbox open."""
     system = system or SystemClock()
     identity = GatewayIdentity(
         park=config.park,

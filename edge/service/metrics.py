@@ -1,4 +1,4 @@
-"""The gateway's state as Prometheus reads it; imported when it is first asked for."""
+"""The gateway's state for Prometheus; imported at the first request."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -15,7 +15,7 @@ from metering.program.local_http import Page
 
 _BUS_LABELS = ("bus",)
 _DEVICE_LABELS = ("bus", "address", "meter")
-# Counters of the status that can fall again.
+# Counters of the status that can decrease: gauges for Prometheus.
 _NOW: Mapping[str, str] = {
     "oldest_held_s": "Age of the oldest row that is not acknowledged",
     "meters_silent": "Meters without rows",
@@ -25,14 +25,16 @@ _NOW: Mapping[str, str] = {
 
 
 def page(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> Page:
-    """Return the page in Prometheus' text form."""
+    """Return the page in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Drawn([*_service_metrics(service), *_bus_metrics(polling), *_device_metrics(polling)]))
+    registry.register(
+        _Collected([*_service_metrics(service), *_bus_metrics(polling), *_device_metrics(polling)])
+    )
     return Page(generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4)
 
 
-class _Drawn:
-    """A collector of metrics that are there already."""
+class _Collected:
+    """A collector of metrics that exist already."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = list(metrics)

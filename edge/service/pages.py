@@ -1,10 +1,10 @@
 """The gateway's local pages: `/status` for people and programs, `/metrics` for Prometheus, `/healthz`.
 
-Everything is drawn from two snapshots, in the thread of the page; nothing here touches the event loop.
-`/healthz` is red (503) while a line is down, the broker out of reach or the disk of the outbox unusable, and
-says which. A silent meter is no fault of the gateway: it stands in `/status` and `/metrics`. A meter that
-gives rows and is not good (a counter is missing, its identity cannot be read) would be overlooked: `/healthz`
-names it too, without turning red.
+The pages are made of two snapshots, in the thread of the request; nothing here touches the event loop.
+`/healthz` answers 503 while a line is down, the broker cannot be reached or the outbox cannot use its disk,
+and names the cause. A silent meter is no fault of the gateway: it is in `/status` and `/metrics`. A meter
+that gives rows and is not good (a counter is missing, its identity cannot be read) would be overlooked:
+`/healthz` names it too, but does not answer 503 for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,8 +30,8 @@ def routes(
     """Return the pages.
 
     Args:
-        service: State of uplink, clock and outbox; called in the thread of a page.
-        polling: State of buses and devices; likewise.
+        service: Returns the state of uplink, clock and outbox; called in the thread of a request.
+        polling: Returns the state of buses and devices; likewise.
     """
     return {
         "/status": lambda: Page(orjson.dumps(status(service(), polling()), option=_JSON)),
@@ -41,7 +41,7 @@ def routes(
 
 
 def problems(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> list[str]:
-    """Return what keeps the gateway from its work, for people."""
+    """Return what keeps the gateway from working, in words."""
     found = [f"bus {one.name} is down: {one.detail}" for one in polling.buses if one.state is BusState.DOWN]
     if not service.connected:
         found.append("not connected to the broker")
@@ -55,7 +55,7 @@ def problems(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> 
 
 
 def meter_problems(polling: health.HealthSnapshot) -> list[str]:
-    """Return what is wrong with single meters, for people; a bus that is down speaks for its meters."""
+    """Return what is wrong with single meters, in words; meters of a bus that is down are left out."""
     down = {one.name for one in polling.buses if one.state is BusState.DOWN}
     return [
         _meter_problem(one, polling.at_s)
@@ -160,6 +160,6 @@ def _missing(one: Missing, at_s: float) -> Mapping[str, Any]:
 
 
 def _metrics_page(service: agent.GatewaySnapshot, polling: health.HealthSnapshot) -> Page:
-    from edge.service import metrics  # noqa: PLC0415 - a megabyte that a gateway without Prometheus does not pay
+    from edge.service import metrics  # noqa: PLC0415 - saves a megabyte where no Prometheus asks
 
     return metrics.page(service, polling)

@@ -1,11 +1,11 @@
-"""What a service tells systemd: ready, alive, stopping (sd_notify(3)); without systemd, nothing."""
+"""Messages to systemd: ready, alive, stopping (sd_notify(3)). Without systemd nothing is sent."""
 
 import os
 import socket
 
 
 def notify(state: str) -> None:
-    """Send a state such as `READY=1` to the socket that systemd named, if it did."""
+    """Send a state such as `READY=1` to the socket in NOTIFY_SOCKET, if it is set."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -17,5 +17,5 @@ def notify(state: str) -> None:
         try:
             sender.sendto(state.encode(), address)
         except OSError:
-            # A watchdog that hears nothing restarts us; a message lost now and then is none of our business.
+            # Ignore send errors; the watchdog covers them.
             return

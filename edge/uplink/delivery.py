@@ -1,12 +1,14 @@
-"""Delivery end to end: an outbox emptied through a window over a link, until the receiver says it is safe.
+"""Delivery end to end: sends an outbox's messages over a link until ingest acknowledges them.
 
-Knows data messages and acknowledgements, nothing of gateways; birth and status are `edge.uplink.session`'s.
+Handles data messages and acknowledgements only; birth and status belong to `edge.uplink.session`.
 
 Contract:
 - Live messages go first, backlog fills what is left of the window at a limited rate, and both travel with
   the bytes they were sealed with.
-- A message leaves the outbox only by an acknowledgement of its (epoch, seq). What a PUBACK says is used for
-  one thing: whether anybody listens.
+- A message leaves the outbox only by an acknowledgement of its (epoch, seq). A PUBACK only tells whether
+  there is a subscriber.
+- The outbox knows which messages are held, the window when each is due. A message that the outbox dropped
+  while it was in flight leaves the window when it is due next.
 - Acknowledgements of epochs or messages that are not outstanding here are ignored.
 """
 
@@ -35,7 +37,7 @@ class DeliveryCounters:
         sent: Messages sent for the first time.
         resent: Sendings after the first.
         bytes_sent: Bytes of bodies, every sending counted.
-        unreadable: Messages to us that could not be read.
+        unreadable: Acknowledgements and statuses that could not be decoded.
     """
 
     sent: int = 0
@@ -50,8 +52,8 @@ class Delivery:
     Args:
         park: Topic level; data goes to this park's and gateway's topic, acknowledgements come on theirs.
         gateway: Topic level.
-        outbox: What is to be sent.
-        window: Decides what may be sent when.
+        outbox: Holds the messages to send.
+        window: Decides which message may be sent when.
         monotonic_s: Clock of the window.
         on_ack: Called with each acknowledgement of something outstanding after it was applied.
     """
@@ -87,11 +89,11 @@ class Delivery:
         return self._counters
 
     def wake(self) -> None:
-        """Say that there may be something to send."""
+        """Make `wait` return, because there may be something to send."""
         self._wake.set()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until there may be something to do, at most so long."""
+        """Wait until there may be something to do, at most for some seconds."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -101,16 +103,16 @@ class Delivery:
             self._wake.clear()
 
     def link_up(self) -> None:
-        """The link has come up."""
+        """Note that the link is up."""
         self._window.link_up(now_s=self._monotonic_s())
         self.wake()
 
     def link_down(self) -> None:
-        """The link is lost, and whatever it had taken with it."""
+        """Note that the link is lost, possibly with messages that it had taken."""
         self._window.link_down()
 
     def received(self, message: Received) -> None:
-        """Take an acknowledgement or a receiver's status; others are left alone."""
+        """Handle an acknowledgement or a receiver's status; ignore other messages."""
         try:
             if message.topic == self._ack_topic:
                 self._acknowledge(ack.decode(message.body))
@@ -162,10 +164,10 @@ class Delivery:
     def _note_puback(self, future: "asyncio.Future[Puback]") -> None:
         if future.cancelled():
             return
-        if future.result() is Puback.UNHEARD:
-            self._window.unheard(now_s=self._monotonic_s())
+        if future.result() is Puback.NO_SUBSCRIBER:
+            self._window.no_subscriber(now_s=self._monotonic_s())
         elif future.result() is Puback.TAKEN:
-            self._window.heard()
+            self._window.subscriber_found()
             self.wake()
 
     def _acknowledge(self, received: Ack) -> None:
@@ -183,10 +185,10 @@ class Delivery:
         match topics.maybe_parse(message.topic):
             case topics.IngestTopic(instance=instance, kind="status"):
                 if status.is_holding(message.body):
-                    _LOGGER.warning("ingest %s holds: it takes no rows until its clock is right", instance)
+                    _LOGGER.warning("ingest %s takes no rows until its clock is right", instance)
                 self._window.receiver(instance, online=status.decode_ingest(message.body))
             case _:
-                _LOGGER.debug("nothing to do with %s", message.topic)
+                _LOGGER.debug("message on %s ignored", message.topic)
 
 
 def _quarantined(one: EpochAck, message: MessageId) -> int:

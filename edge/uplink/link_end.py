@@ -1,10 +1,9 @@
-"""How a connection to the broker ended, in words that say what to do.
+"""How a connection to the broker ended, as a text with what to do about it. Pure.
 
-Numbers are reason codes of MQTT 5.0, 2.4; their names come with them.
+Exceptions are turned into an `End` by `edge.uplink.connect_errors`. Numbers are reason codes of MQTT 5.0,
+section 2.4; their names come with them.
 """
 
-import socket
-import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,39 +14,20 @@ _KEEP_ALIVE_TIMEOUT = 141
 
 
 class Cause(StrEnum):
-    """Whose doing it was."""
+    """Why a connection or a try ended."""
 
     UNREACHED = "no connection could be made"
     REFUSED = "the broker did not accept us"
-    TAKEN_OVER = "another client has our name"
+    TAKEN_OVER = "another client uses our id"
     BROKEN = "an accepted connection ended"
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a connection, or of a try; the text is the same for the same cause."""
+    """The end of a connection or of a try; equal causes have equal texts."""
 
     cause: Cause
     text: str
-
-
-def unreached(error: Exception) -> End:
-    """Return the end of a try that met nobody."""
-    return End(Cause.UNREACHED, _why(error))
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: {error.verify_message}; is ca_file this broker's authority, and host its name?"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}; does the broker speak TLS at this port?"
-    if isinstance(error, socket.gaierror):
-        return f"the name of the host cannot be resolved ({error.strerror})"
-    if isinstance(error, ConnectionResetError):
-        return "the connection was closed at once; does the broker speak TLS at this port?"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def refused(code: int, name: str, *, maybe_user: str | None) -> End:
@@ -60,14 +40,14 @@ def refused(code: int, name: str, *, maybe_user: str | None) -> End:
 
 
 def closed(code: int, name: str, *, by_broker: bool, was_accepted: bool, client_id: str) -> End:
-    """Return the end of a connection that stood.
+    """Return the end of a connection that was established.
 
     Args:
         code: Reason code.
         name: Its name.
-        by_broker: Whether the broker gave it; else it is the library's guess.
+        by_broker: Whether the broker sent it; otherwise the library assumes it.
         was_accepted: Whether the broker had accepted us.
-        client_id: Our name at the broker.
+        client_id: Our id at the broker.
     """
     if code == _SESSION_TAKEN_OVER:
         return End(Cause.TAKEN_OVER, taken_over(client_id))
@@ -82,7 +62,7 @@ def closed(code: int, name: str, *, by_broker: bool, was_accepted: bool, client_
 
 
 def taken_over(client_id: str, *, is_guess: bool = False) -> str:
-    """Return what to do when two programs use one name."""
+    """Return the text for two programs with one client id, with what to do."""
     verb = "most likely connects" if is_guess else "has connected"
     return (
         f"another client {verb} as {client_id!r}, and the broker closes our connection;"

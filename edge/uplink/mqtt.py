@@ -2,16 +2,16 @@
 
 Contract and invariants:
 - A `MqttLink` keeps trying to be connected while its `async with` block runs. Each connection is a new paho
-  client with a clean start: whatever the old one still held is forgotten, because the sender's own window
-  sends it again (paho would send its whole queue at once).
-- Everything that happens is told to the `Listener` in the event loop, in order: `link_up`, then any number of
-  `received`, then `link_down`.
-- `publish` hands a message over only while connected; its future gets exactly one `Puback`, LOST when the
+  client with a clean start: messages that the old one still held are discarded, because the sender's own
+  window resends them (paho would send its whole queue at once).
+- The `Listener` is called in the event loop, in order: `link_up`, then any number of `received`, then
+  `link_down`.
+- `publish` sends a message only while connected; its future gets exactly one `Puback`, LOST when the
   connection ends first. It never gets an exception.
-- Why there is no connection, and what the broker refuses on one, stands in `problem` and once in the log
+- Why there is no connection, and what the broker refuses on one, is in `problem` and once in the log
   (`edge.uplink.reconnect`).
 - paho's thread ends with its connection, however that ends: the end of the thread is what is watched. Its
-  callbacks only pass things on to the loop, so they do not raise.
+  callbacks only schedule calls in the loop, so they do not raise.
 """
 
 import asyncio
@@ -30,13 +30,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge.uplink.link_end import Cause, End, closed, refused, unreached
-from edge.uplink.reconnect import STABLE_S, Line, Reconnects
+from edge.uplink.connect_errors import unreached
+from edge.uplink.link_end import Cause, End, closed, refused
+from edge.uplink.reconnect import STABLE_S, LogLine, Reconnects
 from metering.errors import ConfigError
 from metering.program.connection import Broker
 
 _LOGGER = logging.getLogger(__name__)
-_GOODBYE_S = 3.0
+_MAX_DISCONNECT_S = 3.0
 _NO_MATCHING_SUBSCRIBERS = 16  # MQTT 5, 2.4 "Reason codes"
 # Messages without a PUBACK at once: Mosquitto's default, since paho cannot change it once it is connected.
 _INFLIGHT = 20
@@ -45,17 +46,17 @@ UserProperties = tuple[tuple[str, str], ...]
 
 
 class Puback(StrEnum):
-    """What became of a published message, as far as the broker says."""
+    """What the broker answered to a published message."""
 
     TAKEN = "taken"
-    UNHEARD = "no matching subscribers"
+    NO_SUBSCRIBER = "no matching subscribers"
     REFUSED = "refused"
     LOST = "lost with the connection"
 
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker publishes, retained, when the connection ends without a goodbye."""
+    """What the broker publishes, retained, when the connection ends without DISCONNECT."""
 
     topic: str
     body: bytes
@@ -86,20 +87,20 @@ class Received:
 
 
 class Listener(Protocol):
-    """Who hears what happens on a link; called in the event loop, and must not wait."""
+    """Receives the events of a link; called in the event loop, must not block."""
 
     def link_up(self) -> None:
-        """The broker has accepted us; subscriptions are on their way."""
+        """The broker has accepted us; subscriptions are being made."""
 
     def link_down(self, reason: str) -> None:
         """The connection has ended."""
 
     def received(self, message: Received) -> None:
-        """A message came."""
+        """A message was received."""
 
 
 class MqttLink:
-    """A connection that comes back; use it as `async with` in a running loop."""
+    """A connection that is made again whenever it ends; use it as `async with` in a running loop."""
 
     def __init__(self, options: LinkOptions, listener: Listener) -> None:
         self._options = options
@@ -110,7 +111,7 @@ class MqttLink:
         self._ended = asyncio.Event()
         where = f"{options.broker.host}:{options.broker.port}"
         self._reconnects = Reconnects(broker=where, client_id=options.client_id)
-        self._maybe_stands: asyncio.TimerHandle | None = None
+        self._maybe_stable_timer: asyncio.TimerHandle | None = None
         self._refusals: dict[str, str] = {}
         self._waiting: dict[int, asyncio.Future[Puback]] = {}
 
@@ -121,7 +122,7 @@ class MqttLink:
 
     @property
     def problem(self) -> str:
-        """What is wrong with the connection, for people; empty when nothing is."""
+        """What is wrong with the connection, in words; empty when nothing is."""
         return "; ".join(filter(None, (self._reconnects.problem, *tuple(self._refusals.values()))))
 
     async def __aenter__(self) -> Self:
@@ -137,7 +138,7 @@ class MqttLink:
             return
         self._maybe_client.disconnect()
         try:
-            async with asyncio.timeout(_GOODBYE_S):
+            async with asyncio.timeout(_MAX_DISCONNECT_S):
                 await self._ended.wait()
         except TimeoutError:
             _LOGGER.warning("the broker connection did not end in time")
@@ -145,7 +146,7 @@ class MqttLink:
     def publish(
         self, topic: str, body: bytes, *, retain: bool = False, properties: UserProperties = ()
     ) -> "asyncio.Future[Puback]":
-        """Publish with QoS 1; the future tells what the broker made of it."""
+        """Publish with QoS 1; the future gets the broker's answer."""
         future: asyncio.Future[Puback] = self._loop.create_future()
         if self._maybe_client is None or not self._is_up:
             future.set_result(Puback.LOST)
@@ -163,11 +164,11 @@ class MqttLink:
         if self._is_closing:
             self._ended.set()
             return
-        client = _Client(self._options, on_end=self._tell_ended)
-        client.on_connect = self._tell_connected
-        client.on_publish = self._tell_published
-        client.on_subscribe = self._tell_subscribed
-        client.on_message = self._tell_received
+        client = _Client(self._options, on_end=self._on_ended)
+        client.on_connect = self._on_connected
+        client.on_publish = self._on_published
+        client.on_subscribe = self._on_subscribed
+        client.on_message = self._on_received
         try:
             client.prepare()
         except (OSError, ValueError, ConfigError) as error:
@@ -176,42 +177,42 @@ class MqttLink:
             self._maybe_client = client
             client.loop_start()
 
-    # `_tell…` run in paho's thread, pass on and do nothing else; all others run in the event loop.
+    # `_on_…` run in paho's thread and only schedule a call; all others run in the event loop.
 
-    def _tell(self, function: Callable[..., None], *arguments: object) -> None:
+    def _call_in_loop(self, function: Callable[..., None], *arguments: object) -> None:
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:  # the loop has ended, nobody is left to be told
-            _LOGGER.debug("told too late: %s", function)
+        except RuntimeError:  # the loop has ended
+            _LOGGER.debug("called after the end of the loop: %s", function)
 
-    def _tell_connected(
+    def _on_connected(
         self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, _facts: object
     ) -> None:
         if not isinstance(client, _Client) or not client.note_answer(code):
             return
         if self._options.subscriptions:
             client.subscribe([(one, SubscribeOptions(qos=1)) for one in self._options.subscriptions])
-        self._tell(self._connected, client)
+        self._call_in_loop(self._connected, client)
 
-    def _tell_published(
+    def _on_published(
         self, client: paho.Client, _data: object, mid: int, code: ReasonCode, _facts: object
     ) -> None:
-        self._tell(self._published, client, mid, code)
+        self._call_in_loop(self._published, client, mid, code)
 
-    def _tell_subscribed(
+    def _on_subscribed(
         self, client: paho.Client, _data: object, _mid: int, codes: list[ReasonCode], _facts: object
     ) -> None:
         refused = [str(code) for code in codes if code.is_failure]
         text = f"the broker refuses our subscriptions ({', '.join(refused)}): nothing can be received"
-        self._tell(self._note_refusal, client, "subscribe", text if refused else "")
+        self._call_in_loop(self._note_refusal, client, "subscribe", text if refused else "")
 
-    def _tell_received(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+    def _on_received(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         found: Any = getattr(message.properties, "UserProperty", ())
         received = Received(message.topic, bytes(message.payload), message.retain, tuple(found))
-        self._tell(self._received, client, received)
+        self._call_in_loop(self._received, client, received)
 
-    def _tell_ended(self, client: "_Client", end: End) -> None:
-        self._tell(self._after_end, client, end)
+    def _on_ended(self, client: "_Client", end: End) -> None:
+        self._call_in_loop(self._after_end, client, end)
 
     def _connected(self, client: "_Client") -> None:
         if self._is_closing:
@@ -220,7 +221,9 @@ class MqttLink:
             self._is_up = True
             self._refusals.clear()
             _log(self._reconnects.up(now_s=self._loop.time()))
-            self._maybe_stands = self._loop.call_later(STABLE_S, lambda: _log(self._reconnects.stands()))
+            self._maybe_stable_timer = self._loop.call_later(
+                STABLE_S, lambda: _log(self._reconnects.stable())
+            )
             self._listener.link_up()
 
     def _published(self, client: "_Client", mid: int, code: ReasonCode) -> None:
@@ -231,7 +234,7 @@ class MqttLink:
             maybe_future.set_result(_puback(code))
 
     def _note_refusal(self, client: "_Client", what: str, text: str) -> None:
-        """Keep what the broker refuses on this connection; empty = nothing any more."""
+        """Note what the broker refuses on this connection; empty = nothing any more."""
         if client is self._maybe_client and text != self._refusals.get(what, ""):
             self._refusals[what] = text
             if text:
@@ -250,8 +253,8 @@ class MqttLink:
         for future in waiting.values():
             if not future.done():
                 future.set_result(Puback.LOST)
-        if self._maybe_stands is not None:
-            self._maybe_stands.cancel()
+        if self._maybe_stable_timer is not None:
+            self._maybe_stable_timer.cancel()
         if was_up:
             self._listener.link_down(end.text)
         if self._is_closing:
@@ -266,7 +269,7 @@ class MqttLink:
 
 
 class _Client(paho.Client):
-    """One connection: connects once, and tells when its thread ends."""
+    """One connection: connects once, and calls `on_end` when its thread ends."""
 
     def __init__(self, options: LinkOptions, *, on_end: Callable[["_Client", End], None]) -> None:
         super().__init__(
@@ -300,7 +303,7 @@ class _Client(paho.Client):
         self.connect_async(broker.host, broker.port, keepalive=options.keepalive_s, clean_start=True)
 
     def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:  # noqa: FBT001, FBT002, ARG002 - paho's signature
-        """Run paho's thread: one connection, then the end is told."""
+        """Run paho's thread: one connection, then `on_end`."""
         try:
             return super().loop_forever(timeout, retry_first_connection=False)
         except OSError as error:
@@ -310,7 +313,7 @@ class _Client(paho.Client):
             self._on_end(self, self._maybe_end or End(Cause.BROKEN, "the connection ended"))
 
     def note_answer(self, code: ReasonCode) -> bool:
-        """Tell whether the broker accepts us; if not, that is the reason, whatever ends the connection."""
+        """Tell whether the broker accepts us; if not, keep that as the reason of the end."""
         self._was_accepted = not code.is_failure
         if code.is_failure:
             user = self._our_options.broker.username
@@ -334,7 +337,7 @@ class _Client(paho.Client):
         )
 
 
-def _log(maybe_line: Line | None) -> None:
+def _log(maybe_line: LogLine | None) -> None:
     if maybe_line is not None:
         _LOGGER.log(logging.WARNING if maybe_line.is_warning else logging.INFO, "%s", maybe_line.text)
 
@@ -342,4 +345,4 @@ def _log(maybe_line: Line | None) -> None:
 def _puback(code: ReasonCode) -> Puback:
     if code.is_failure:
         return Puback.REFUSED
-    return Puback.UNHEARD if code.value == _NO_MATCHING_SUBSCRIBERS else Puback.TAKEN
+    return Puback.NO_SUBSCRIBER if code.value == _NO_MATCHING_SUBSCRIBERS else Puback.TAKEN

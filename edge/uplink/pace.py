@@ -26,7 +26,7 @@ class AckTimeout:
         self._doubled_at_s = float("-inf")
 
     def measured(self, seconds: float) -> None:
-        """Learn from a message that was sent once (Karn's rule) and acknowledged after so long."""
+        """Add the time to the acknowledgement of a message that was sent once (Karn's rule)."""
         if self._maybe_smoothed_s is None:
             self._maybe_smoothed_s, self._variation_s = seconds, seconds / 2
         else:
@@ -36,7 +36,7 @@ class AckTimeout:
         self._factor = 1.0
 
     def expired(self, *, sent_at_s: float, now_s: float) -> None:
-        """Double, once per flight: messages sent before the last doubling say nothing new."""
+        """Double, once per flight: messages sent before the last doubling do not count."""
         if sent_at_s >= self._doubled_at_s:
             self._doubled_at_s = now_s
             self._factor = min(2 * self._factor, self._max_s / self._min_s)
@@ -50,7 +50,7 @@ class AckTimeout:
 
 
 class Rate:
-    """A token bucket that holds one second's worth; it may be overdrawn by the last thing taken."""
+    """A token bucket that holds one second's worth; the last amount taken may overdraw it."""
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
@@ -58,12 +58,12 @@ class Rate:
         self._at_s = float("-inf")
 
     def allows(self, now_s: float) -> bool:
-        """Tell whether something may be taken now."""
+        """Tell whether an amount may be taken now."""
         if now_s > self._at_s:
             self._tokens = min(self._per_s, self._tokens + (now_s - self._at_s) * self._per_s)
             self._at_s = now_s
         return self._tokens > 0
 
     def take(self, amount: float) -> None:
-        """Take it."""
+        """Take an amount."""
         self._tokens -= amount

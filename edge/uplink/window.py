@@ -1,20 +1,20 @@
-"""Which messages are on their way, what may be sent now, and what must be sent again. Pure; time is given.
+"""Which messages are in flight, what may be sent now, and what must be resent. Pure; time is an argument.
 
 The receiver acknowledges end to end, so this window, not the broker's PUBACK, is the flow control.
 
 Invariants:
 - At most `messages` and `bytes` are outstanding, unless a single message alone is larger than `bytes`;
   backlog never takes more than its share, so a quarter is always left for live messages.
-- Only outstanding messages are sent again, and none after `done` or `forget`.
-- Every outstanding message becomes due again and again until it is done, at least once per
-  `max_timeout_s` while somebody listens. Somebody listens while the link is up, a receiver has said that it
-  is online, and the broker has not answered "no matching subscribers" since.
-- While nobody listens, one message is a probe now and then: a lost "online" must not silence a gateway for
-  good. An acknowledgement proves that somebody listens.
+- Only outstanding messages are resent, and none after `done` or `forget`.
+- Every outstanding message becomes due repeatedly until it is done, at least once per `max_timeout_s` while
+  there is a receiver. There is one while the link is up, a receiver has published that it is online, and the
+  broker has not answered "no matching subscribers" since.
+- While there is none, single messages are sent as probes, with growing pauses: otherwise a gateway that
+  missed an "online" would never send again. An acknowledgement proves that a receiver is online.
 
 Time-outs follow RFC 6298: smoothed acknowledgement time plus four times its variation, measured on messages
-sent once (Karn), doubled at each flight that times out, with jitter on top so that gateways do not march in
-step.
+sent once (Karn), doubled at each flight that times out, plus jitter so that gateways do not resend at
+the same instant.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from dataclasses import dataclass
 
 from edge.uplink.pace import AckTimeout, Rate
 from metering.messages.data import WINDOW_BYTES, WINDOW_MESSAGES, MessageId
-from metering.program.backoff import JITTER
+from metering.program.backoff import JITTER, growing_s
 
-# Stands for whoever acknowledges without having said that it is online.
-_SOMEBODY = ""
+# Name of a receiver that acknowledges without having published that it is online.
+_UNNAMED = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +77,11 @@ class _Flight:
 
 
 class DeliveryWindow:
-    """The messages on their way from one sender.
+    """The messages in flight from one sender.
 
     Args:
         limits: Sizes, rates and time-outs.
-        random: Gives a number in [0, 1) for the jitter.
+        random: Returns a number in [0, 1) for the jitter.
     """
 
     def __init__(self, limits: WindowLimits | None = None, *, random: Callable[[], float]) -> None:
@@ -99,9 +99,9 @@ class DeliveryWindow:
         self._byte_rate = Rate(self._limits.backlog_bytes_per_s)
         self._link_is_up = False
         self._online: set[str] = set()
-        self._unheard = False
+        self._no_subscriber = False
         self._probe_at_s = 0.0
-        self._probe_pause_s = self._limits.min_timeout_s
+        self._probes_in_a_row = 0
         self._round_trip_s = float("inf")
 
     @property
@@ -118,19 +118,19 @@ class DeliveryWindow:
         return message in self._flights
 
     def __len__(self) -> int:
-        """Messages sent and not done; safe from any thread, unlike walking over them."""
+        """Return the number of messages sent and not done; safe from any thread, unlike iterating."""
         return len(self._flights)
 
     @property
-    def is_heard(self) -> bool:
-        """Whether somebody listens, as far as is known."""
-        return self._link_is_up and bool(self._online) and not self._unheard
+    def has_receiver(self) -> bool:
+        """Whether a receiver is online, as far as is known."""
+        return self._link_is_up and bool(self._online) and not self._no_subscriber
 
     def may_send(self, item: Item, *, now_s: float) -> bool:
         """Tell whether a message may be sent for the first time now."""
         if item.id in self._flights or not self._link_is_up:
             return False
-        if not self.is_heard:
+        if not self.has_receiver:
             return not self._flights and now_s >= self._probe_at_s
         return self._fits(item) and (not item.backlog or self._rates_allow(now_s))
 
@@ -142,7 +142,7 @@ class DeliveryWindow:
         """
         if item.id in self._flights:
             raise ValueError(f"{item.id} is outstanding already")
-        if not self.is_heard:
+        if not self.has_receiver:
             self._note_probe(now_s)
         self._flights[item.id] = _Flight(item, now_s, self._due_at_s(now_s))
         self._use(item, 1)
@@ -151,11 +151,11 @@ class DeliveryWindow:
             self._byte_rate.take(item.size)
 
     def due(self, *, now_s: float) -> tuple[Item, ...]:
-        """Return the messages to send again now, oldest first; each is noted as sent again."""
+        """Return the messages to resend now, oldest first; each is noted as resent."""
         if not self._link_is_up:
             return ()
         late = [flight for flight in self._flights.values() if flight.due_at_s <= now_s]
-        if not self.is_heard:
+        if not self.has_receiver:
             late = list(self._flights.values())[:1] if now_s >= self._probe_at_s else []
             if late:
                 self._note_probe(now_s)
@@ -172,52 +172,50 @@ class DeliveryWindow:
         if maybe_flight.sent_once:
             self._round_trip_s = max(0.0, now_s - maybe_flight.sent_at_s)
             self._timeout.measured(self._round_trip_s)
-        if not self.is_heard:
-            self._somebody_came(_SOMEBODY)
+        if not self.has_receiver:
+            self._note_online(_UNNAMED)
         self.forget(message)
         return True
 
     def forget(self, message: MessageId) -> None:
-        """Return a message up: it is neither awaited nor sent any more."""
+        """Remove a message: its acknowledgement is not expected and it is not resent."""
         maybe_flight = self._flights.pop(message, None)
         if maybe_flight is not None:
             self._use(maybe_flight.item, -1)
 
     def link_up(self, *, now_s: float) -> None:
-        """The broker is reached; who is online is learned anew."""
+        """Note a new connection to the broker, which publishes who is online."""
         self._link_is_up = True
-        self._probe_pause_s = self._limits.min_timeout_s
-        self._probe_at_s = now_s + self._probe_pause_s
+        self._start_probing(now_s)
 
     def link_down(self) -> None:
-        """The broker is lost, and perhaps whatever it had accepted."""
+        """Note that the connection is lost; messages that the broker had accepted may be lost too."""
         self._link_is_up = False
-        self._unheard = False
+        self._no_subscriber = False
         self._online.clear()
 
     def receiver(self, name: str, *, online: bool) -> None:
-        """A receiver said that it is online or offline; one that comes makes everything due at once."""
+        """Note that a receiver is online or offline; a new one makes all outstanding messages due."""
         if not online:
-            self._online -= {name, _SOMEBODY}
-        elif name not in self._online or self._unheard:
-            self._somebody_came(name)
+            self._online -= {name, _UNNAMED}
+        elif name not in self._online or self._no_subscriber:
+            self._note_online(name)
 
-    def unheard(self, *, now_s: float) -> None:
-        """The broker said that nobody subscribes to what was just sent."""
-        if not self._unheard:
-            self._unheard = True
-            self._probe_pause_s = self._limits.min_timeout_s
-            self._probe_at_s = now_s + self._probe_pause_s
+    def no_subscriber(self, *, now_s: float) -> None:
+        """Note that the broker answered "no matching subscribers"."""
+        if not self._no_subscriber:
+            self._no_subscriber = True
+            self._start_probing(now_s)
 
-    def heard(self) -> None:
-        """The broker passed a message on to a subscriber."""
-        if self._unheard:
-            self._unheard = False
+    def subscriber_found(self) -> None:
+        """Note that the broker has passed a message to a subscriber."""
+        if self._no_subscriber:
+            self._no_subscriber = False
             self._make_all_due()
 
-    def _somebody_came(self, name: str) -> None:
+    def _note_online(self, name: str) -> None:
         self._online.add(name)
-        self._unheard = False
+        self._no_subscriber = False
         self._make_all_due()
 
     def _make_all_due(self) -> None:
@@ -225,8 +223,8 @@ class DeliveryWindow:
             flight.due_at_s = flight.sent_at_s
 
     def _send_again(self, flight: _Flight, now_s: float) -> None:
-        # Due because somebody came (due at the instant of sending) says nothing about time-outs.
-        if self.is_heard and flight.due_at_s > flight.sent_at_s:
+        # Due because a receiver came online (due at the instant of sending): not a time-out.
+        if self.has_receiver and flight.due_at_s > flight.sent_at_s:
             self._timeout.expired(sent_at_s=flight.sent_at_s, now_s=now_s)
         flight.sent_once = False
         flight.sent_at_s = now_s
@@ -235,12 +233,21 @@ class DeliveryWindow:
     def _due_at_s(self, now_s: float) -> float:
         return now_s + self._timeout.seconds(self._random())
 
+    def _start_probing(self, now_s: float) -> None:
+        self._probes_in_a_row = 0
+        self._probe_at_s = now_s + self._limits.min_timeout_s
+
     def _note_probe(self, now_s: float) -> None:
-        self._probe_at_s = now_s + self._probe_pause_s * (1 + JITTER * self._random())
-        self._probe_pause_s = min(2 * self._probe_pause_s, self._limits.max_timeout_s / (1 + JITTER))
+        self._probes_in_a_row += 1
+        self._probe_at_s = now_s + growing_s(
+            self._probes_in_a_row,
+            first_s=self._limits.min_timeout_s,
+            max_s=self._limits.max_timeout_s / (1 + JITTER),
+            jitter=self._random(),
+        )
 
     def _rates_allow(self, now_s: float) -> bool:
-        # Both are asked, so that both are filled up to now.
+        # No short circuit: each call also refills its bucket.
         return all([self._message_rate.allows(now_s), self._byte_rate.allows(now_s)])
 
     def _fits(self, item: Item) -> bool:

@@ -18,7 +18,6 @@ Contract and invariants:
 import asyncio
 import logging
 import random
-import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from ingest.receive.supervision import supervised
 from metering.errors import ConfigError
 from metering.messages import status, topics
 from metering.messages.topics import GatewayTopic, maybe_parse
-from metering.program.connection import Broker, Tls
+from metering.program.connection import Broker
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -230,7 +229,7 @@ class Subscriber:
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.maybe_password())
         if broker.tls is not None:
-            client.tls_set_context(_tls_context(broker.tls))
+            client.tls_set_context(broker.tls.context())
         will = status.encode_ingest(online=False, time_ms=0)
         client.will_set(subscription.status_topic, will, qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -310,10 +309,3 @@ def _wait_sent(info: paho.MQTTMessageInfo) -> None:
         info.wait_for_publish(_GOODBYE_S)
     except (RuntimeError, ValueError) as error:
         _LOGGER.debug("goodbye not sent: %s", error)
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=None if tls.ca_file is None else str(tls.ca_file))
-    if tls.cert_file is not None:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    return context

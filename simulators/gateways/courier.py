@@ -1,7 +1,7 @@
 """Sends messages in the name of a gateway, under an epoch and a client id of its own.
 
-It goes the gateway's way (outbox, window, delivery, MQTT) and keeps its account: what it has read is stored,
-in quarantine, held or dropped. Nothing is dropped as long as `send` is awaited, because it waits for room.
+It uses the gateway's outbox, window, delivery and MQTT link, and keeps an account: rows read are stored,
+quarantined, held or dropped. Nothing is dropped as long as `send` is awaited, because it waits for room.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from simulators.errors import DeliveryFailed
 from simulators.park.park import wall_ms
 
 _TICK_S = 0.05
-_LOOK_S = 1.0
+_CHECK_EVERY_S = 1.0
 _MAX_WAITING = 96
 _MEMORY_BYTES = 32_000_000
-# Nothing of the courier's is live, but it has nobody to wait for: its window is all its own.
+# There is no live traffic, so backlog may use the whole window.
 _WINDOW = WindowLimits(live_share=0.0)
 
 
@@ -44,7 +44,7 @@ class Route:
     Attributes:
         purpose: Part of the client id, so that it is not the gateway's.
         folder: Where the outbox may write.
-        no_ack_s: How long nothing at all may be acknowledged before it gives up.
+        no_ack_s: Longest time without any acknowledgement before sending fails.
     """
 
     park: str
@@ -90,7 +90,7 @@ class Courier:
 
     @property
     def account(self) -> EpochAccount:
-        """What became of the rows."""
+        """The account of the rows sent."""
         return next(one for one in self._outbox.accounts if one.epoch == self._epoch)
 
     def announce(self, described: Birth) -> None:
@@ -142,30 +142,30 @@ class Courier:
             await self._delivery.wait(_TICK_S)
 
     def leave(self) -> None:
-        """Nothing more will come: `pump` is to end."""
+        """Make `pump` end; nothing more is sent."""
         self._is_leaving = True
         self._delivery.wake()
 
     def link_up(self) -> None:
-        """Say who the gateway is, if it is ours alone, and send."""
+        """Publish the birth, if there is one, and start to send."""
         if self._maybe_birth is not None:
             topic = topics.birth(self._route.park, self._route.gateway)
             self.link.publish(topic, birth.encode(self._maybe_birth), retain=True)
         self._delivery.link_up()
 
     def link_down(self, reason: str) -> None:
-        """Wait for the link to come back."""
+        """Stop sending until the link is back."""
         del reason
         self._delivery.link_down()
 
     def received(self, message: Received) -> None:
-        """Take an acknowledgement."""
+        """Handle an acknowledgement."""
         self._delivery.received(message)
 
     async def _wait_for_ack(self) -> None:
         self._acknowledged.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
+            async with asyncio.timeout(_CHECK_EVERY_S):
                 await self._acknowledged.wait()
 
     def _note_ack(self, received: Ack) -> None:

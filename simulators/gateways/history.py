@@ -1,9 +1,9 @@
-"""History in fast motion: what a gateway would have read every five minutes, as ordinary messages of its own.
+"""Rows of past days, as a gateway would have read them every five minutes, in ordinary messages.
 
 Contract:
 - Instants are whole multiples of the step, from `days` before up to, and without, `until_ms`: the first live
-  row. Values come from the same loads as the live ones and pass the same registers, so that each counter
-  goes on where history ends.
+  row. Values come from the same loads as the live ones through the same registers, so that each counter
+  continues where history ends.
 - A message holds few meters and many instants, so that it is late data of few series.
 - Everything sent is accounted for by the simulator itself: read = stored + quarantined + held.
 """
@@ -25,7 +25,7 @@ STEP_MS = 300_000
 _DAY_MS = 86_400_000
 #: Instants of a message: 1 day and 16 hours.
 _INSTANTS = 480
-#: What history holds of a meter; the rest is only live.
+#: Quantities of a meter in history; the others are only live.
 QUANTITIES = frozenset(
     {
         "energy_import_wh",
@@ -116,5 +116,5 @@ class HistorySpan:
 
 
 def historic_blocks(meters: Sequence[HistoricMeter], span: HistorySpan) -> Iterator[Block]:
-    """Return what to send, a message each: all meters advance together."""
+    """Return the blocks to send, one message each, by time and then by meter."""
     return (meter.block(instants) for instants in span.chunks for meter in meters)

@@ -21,31 +21,31 @@ _ALL = 100
 
 
 class Progress:
-    """Tells how far something is: one line that changes on a terminal, a line per tenth elsewhere."""
+    """Prints progress: on a terminal one line that changes, elsewhere one line per 10 %."""
 
     def __init__(self, what: str, total: int, *, check: Callable[[], None]) -> None:
         self._what = what
         self._total = max(total, 1)
         self._check = check
-        self._told = -1
-        self._told_at_s = 0.0
+        self._printed = -1
+        self._printed_at_s = 0.0
 
     def at(self, done: int) -> None:
-        """Say how much is done; also looks whether all programs still run."""
+        """Print how much is done, at most once a second; also calls `check`."""
         now_s = time.monotonic()
-        if now_s - self._told_at_s < _PRINT_EVERY_S and done < self._total:
+        if now_s - self._printed_at_s < _PRINT_EVERY_S and done < self._total:
             return
-        self._told_at_s = now_s
+        self._printed_at_s = now_s
         self._check()
         percent = min(_ALL, 100 * done // self._total)
         text = f"  {self._what}: {done:,} of {self._total:,} ({percent} %)"
-        if percent == self._told == _ALL:
+        if percent == self._printed == _ALL:
             return
         if sys.stdout.isatty():
             click.echo(f"\r{text}\033[K", nl=percent == _ALL)
-        elif percent // 10 != self._told // 10:
+        elif percent // 10 != self._printed // 10:
             click.echo(text)
-        self._told = percent
+        self._printed = percent
 
 
 async def send_history(
@@ -65,7 +65,7 @@ async def send_history(
         broker: Where the messages go.
         span: Which instants.
         folder: Where the outboxes may write.
-        check: Called now and then; raises when there is no use in going on.
+        check: Called about once a second; raises when the run cannot continue.
 
     Raises:
         DeliveryFailed: when nothing is acknowledged any more.
@@ -85,7 +85,7 @@ async def send_history(
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """A gateway's history, and who sends it."""
+    """A gateway's meters and the courier that sends their history."""
 
     gateway: str
     courier: Courier
@@ -93,7 +93,7 @@ class _Sender:
 
 
 async def _send(senders: Sequence[_Sender], span: HistorySpan, progress: Progress) -> None:
-    def tell() -> None:
+    def show() -> None:
         accounts = [one.courier.account for one in senders]
         progress.at(sum(account.stored + account.quarantined for account in accounts))
 
@@ -101,7 +101,7 @@ async def _send(senders: Sequence[_Sender], span: HistorySpan, progress: Progres
         for one in senders:
             for meter in one.meters:
                 await one.courier.send(meter.block(instants))
-                tell()
+                show()
     for one in senders:
-        await one.courier.drain(on_wait=tell)
-    tell()
+        await one.courier.drain(on_wait=show)
+    show()

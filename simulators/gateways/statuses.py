@@ -1,4 +1,4 @@
-"""The gateways' last words: their retained statuses, asked of the broker."""
+"""Reads the gateways' retained statuses from the broker."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from metering.program.connection import Broker
 
 
 class _Collector:
-    """Takes statuses until there is one of each gateway."""
+    """Collects statuses until there is one of each gateway."""
 
     def __init__(self, wanted: Iterable[str]) -> None:
         self.found: dict[str, Status] = {}
@@ -20,10 +20,10 @@ class _Collector:
         self._wanted = set(wanted)
 
     def link_up(self) -> None:
-        """Retained messages follow."""
+        """Do nothing: retained messages follow."""
 
     def link_down(self, reason: str) -> None:
-        """The link tries again by itself."""
+        """Do nothing: the link reconnects."""
 
     def received(self, message: Received) -> None:
         """Keep a status."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from edge.batching.clock import Observation, SystemClock
+from edge.batching.clock import Observation
+from edge.batching.system_clock import SystemClock
 from edge.config.gateway import GatewayConfig, load_config
 from edge.polling.buses import Polling
 from edge.polling.health import Health

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.batching.assembler import Assembler
-from edge.batching.clock import Clock, Observation, Stamper, Step, SystemClock, TimeSource
+from edge.batching.clock import Clock, Observation, Stamper, Step, TimeSource
 from edge.drivers.polled import Polled
 from metering.quantities import Medium
 from metering.readings import ReadingFlag
@@ -61,7 +61,7 @@ def test_an_acknowledgement_brings_the_time_where_nobody_else_does() -> None:
     one = stamper(clock)
     one.take(polled(950))
     clock.learn_from_ack(
-        time_ms=(NOON_NS + 1000 * S) // 1_000_000, round_trip_s=0.4, heard_monotonic_ns=1000 * S
+        time_ms=(NOON_NS + 1000 * S) // 1_000_000, round_trip_s=0.4, received_monotonic_ns=1000 * S
     )
     (reading,) = one.release(now_monotonic_ns=1000 * S)
     assert clock.source is TimeSource.INGEST
@@ -72,13 +72,13 @@ def test_an_acknowledgement_brings_the_time_where_nobody_else_does() -> None:
 @pytest.mark.parametrize("round_trip_s", [2.5, float("inf")])
 def test_a_slow_acknowledgement_tells_nothing(round_trip_s: float) -> None:
     clock = Clock(seen(0), trusted=False)
-    clock.learn_from_ack(time_ms=5, round_trip_s=round_trip_s, heard_monotonic_ns=S)
+    clock.learn_from_ack(time_ms=5, round_trip_s=round_trip_s, received_monotonic_ns=S)
     assert not clock.is_known
 
 
 def test_a_synchronised_system_is_believed_rather_than_ingest() -> None:
     clock = Clock(seen(0, synchronised=True), trusted=False)
-    clock.learn_from_ack(time_ms=5, round_trip_s=0.1, heard_monotonic_ns=S)
+    clock.learn_from_ack(time_ms=5, round_trip_s=0.1, received_monotonic_ns=S)
     assert clock.source is TimeSource.SYSTEM
     assert clock.wall_ms(0) == NOON_NS // 1_000_000
 
@@ -135,19 +135,19 @@ def test_the_time_of_ingest_counts_as_a_step_where_it_moves_the_clock() -> None:
     noon_ms = NOON_NS // 1_000_000
     for at_s, ahead_ms in ((1000, 0), (1010, 300), (1020, -60_000)):
         time_ms = noon_ms + 1000 * at_s + ahead_ms
-        clock.learn_from_ack(time_ms=time_ms, round_trip_s=0.0, heard_monotonic_ns=at_s * S)
+        clock.learn_from_ack(time_ms=time_ms, round_trip_s=0.0, received_monotonic_ns=at_s * S)
     assert clock.steps == 2
     assert clock.maybe_step == Step(by_s=-60.3, at_ms=noon_ms + 1_020_000 - 60_000)
 
 
-def test_rows_before_2020_go_on_waiting_and_are_counted_when_given_up() -> None:
+def test_rows_before_2020_go_on_waiting_and_are_counted_when_discarded() -> None:
     clock = Clock(seen(0, wall_ns=IN_1970_NS), trusted=False)
     one = stamper(clock)
     one.take(polled(1))
     assert not one.release(now_monotonic_ns=10_000 * S)
     assert not one.flush()
-    assert one.collect_given_up() == 1
-    assert one.collect_given_up() == 0
+    assert one.collect_discarded() == 1
+    assert one.collect_discarded() == 0
 
 
 def test_the_number_of_waiting_rows_is_bounded_and_the_oldest_are_counted() -> None:
@@ -155,7 +155,7 @@ def test_the_number_of_waiting_rows_is_bounded_and_the_oldest_are_counted() -> N
     one = stamper(clock, max_rows=10)
     for second in range(25):
         one.take(polled(second))
-    assert (one.waiting, one.collect_given_up()) == (10, 15)
+    assert (one.waiting, one.collect_discarded()) == (10, 15)
     clock.observe(seen(30, synchronised=True))
     released = one.release(now_monotonic_ns=30 * S)
     assert released[0].row.taken_at_ms == (NOON_NS + 15 * S) // 1_000_000
@@ -166,10 +166,3 @@ def test_at_the_end_everything_goes_flagged() -> None:
     one.take(polled(1))
     (reading,) = one.flush()
     assert reading.row.quality == ReadingFlag.CLOCK_UNSYNCHRONISED
-
-
-def test_this_machine_has_clocks() -> None:
-    clock = SystemClock()
-    first, second = clock.observe(), clock.observe()
-    assert first.monotonic_ns <= second.monotonic_ns
-    assert clock.boot_id()

@@ -469,7 +469,7 @@ async def test_a_wrong_seq_is_refused(tmp_path: Path) -> None:
 async def test_rows_given_up_before_they_were_a_message_are_read_and_dropped(tmp_path: Path) -> None:
     async with opened(tmp_path / "outbox.db", Time()) as outbox:
         await outbox.append(entry(1))
-        outbox.drop_unread(5)
+        outbox.discard_read(5)
         (account,) = outbox.accounts
         assert (account.read, account.held, account.dropped) == (8, 3, 5)
 
@@ -574,14 +574,14 @@ async def test_what_a_disk_refuses_at_the_end_is_dropped_and_said(
         await outbox.settle()
         (account,) = outbox.accounts
         assert (account.held, account.dropped) == (0, 3)
-    assert f"the disk refuses at the end: 3 rows of {MessageId(EPOCH, 7)} are lost" in caplog.messages
+    assert f"the disk refuses the last write: 3 rows of {MessageId(EPOCH, 7)} are lost" in caplog.messages
 
 
 async def test_a_file_that_is_set_aside_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "outbox.db").write_bytes(b"no database" * 500)
     async with opened(tmp_path / "outbox.db", Time()):
         (moved,) = set_aside(tmp_path)
-    assert f"the outbox file could not be used and was set aside as {moved}" in caplog.messages
+    assert f"the outbox file could not be used and was renamed to {moved}" in caplog.messages
 
 
 async def test_what_is_done_while_it_is_being_written_is_deleted_later(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ async def test_a_puback_says_whether_anybody_listens(mosquitto: Mosquitto) -> No
         await until(lambda: link.is_up)
         properties = (("epoch", "1"), ("epoch", "2"))
         assert await link.publish("heard", b"x", properties=properties) is Puback.TAKEN
-        assert await link.publish("unheard", b"x") is Puback.UNHEARD
+        assert await link.publish("unheard", b"x") is Puback.NO_SUBSCRIBER
         await until(lambda: ear.messages)
         assert ear.messages == [Received("heard", b"x", retained=False, properties=properties)]
     assert ear.events[0] == "up"
@@ -305,7 +305,7 @@ async def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
         broker = Broker(host="127.0.0.1", port=mosquitto.port, tls=tls)
         async with MqttLink(options(broker), Ear()) as link:
             await until(lambda: link.is_up)
-            assert await link.publish("topic", b"x") is Puback.UNHEARD
+            assert await link.publish("topic", b"x") is Puback.NO_SUBSCRIBER
         stranger, ear = Broker(host="127.0.0.1", port=mosquitto.port, tls=Tls()), Ear()
         async with MqttLink(options(stranger), ear) as link:
             await asyncio.sleep(0.5)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from edge.uplink.link_end import Cause, End, closed, refused, unreached
-from edge.uplink.reconnect import Line, Reconnects
+from edge.uplink.connect_errors import unreached
+from edge.uplink.link_end import Cause, End, closed, refused
+from edge.uplink.reconnect import LogLine, Reconnects
 
 AWAY = unreached(ConnectionRefusedError(111, "Connection refused"))
 CLOSED = closed(128, "Unspecified error", by_broker=False, was_accepted=True, client_id="zonewise-demo-gw-1")
@@ -14,11 +15,11 @@ def reconnects() -> Reconnects:
     return Reconnects(broker="broker:8883", client_id="zonewise-demo-gw-1")
 
 
-def texts(lines: Iterable[Line | None]) -> list[str]:
+def texts(lines: Iterable[LogLine | None]) -> list[str]:
     return [line.text for line in lines if line is not None]
 
 
-def try_for_a_day(one: Reconnects, end: End) -> tuple[list[Line | None], int]:
+def try_for_a_day(one: Reconnects, end: End) -> tuple[list[LogLine | None], int]:
     """Meet the same end at each try; gives the lines and the number of tries."""
     lines, now_s = [], 0.0
     tries = 0
@@ -55,7 +56,7 @@ def test_another_cause_is_another_line_and_each_only_once() -> None:
     assert len(texts(one.down(end, now_s=0) for end in ends)) == 2
 
 
-def flap(one: Reconnects, times: int, *, end: End = CLOSED) -> tuple[list[Line | None], float]:
+def flap(one: Reconnects, times: int, *, end: End = CLOSED) -> tuple[list[LogLine | None], float]:
     lines, now_s = [], 0.0
     for _ in range(times):
         lines.append(one.up(now_s=now_s))
@@ -74,9 +75,9 @@ def test_a_copy_of_the_gateway_is_guessed_told_and_met_less_and_less_often() -> 
     assert one.pause_s(0.0) == 60.0
     assert one.up(now_s=now_s) is None
     assert "each gateway needs an id of its own" in one.problem
-    stands = one.stands()
-    assert stands is not None
-    assert not stands.is_warning
+    stable = one.stable()
+    assert stable is not None
+    assert not stable.is_warning
     assert one.problem == ""
     one.down(CLOSED, now_s=now_s + 1000)
     assert one.pause_s(0.0) == 0.5

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.batching.clock import Observation, SystemClock
+from edge.batching.clock import Observation
+from edge.batching.system_clock import SystemClock
 from edge.config.gateway import ClockSource, GatewayConfig, OutboxConfig
 from edge.drivers.polled import Polled
 from edge.service.agent import Agent, agent
@@ -297,7 +298,7 @@ async def test_while_ingest_holds_a_gateway_only_probes(
         await until(lambda: receiver.link is not None and receiver.link.is_up)
         receiver.say_holding()
         async with running(config(tmp_path, broker), source) as service:
-            await until(lambda: "holds" in caplog.text)
+            await until(lambda: "takes no rows until its clock is right" in caplog.text)
             before = len(receiver.bodies)
             await asyncio.sleep(4)
             # Twenty messages were made meanwhile.

@@ -24,7 +24,7 @@ def window(limits: WindowLimits = LIMITS) -> DeliveryWindow:
 
 
 def open_window(limits: WindowLimits = LIMITS) -> DeliveryWindow:
-    """Return a window with a link and somebody who listens."""
+    """Return a window with a link and an ingest that is online."""
     one = window(limits)
     one.link_up(now_s=0)
     one.receiver("1", online=True)
@@ -170,7 +170,7 @@ def test_a_receiver_that_repeats_itself_changes_nothing() -> None:
     assert not one.due(now_s=1)
 
 
-def test_a_lost_link_makes_everything_due_once_it_is_back_and_heard() -> None:
+def test_a_lost_link_makes_everything_due_once_it_is_back_and_a_receiver_online() -> None:
     one = open_window()
     one.sent(item(1), now_s=0)
     one.link_down()
@@ -181,22 +181,22 @@ def test_a_lost_link_makes_everything_due_once_it_is_back_and_heard() -> None:
     assert one.due(now_s=100)
 
 
-def test_no_matching_subscribers_stops_sending_until_somebody_hears() -> None:
+def test_no_matching_subscribers_stops_sending_until_there_is_a_subscriber() -> None:
     one = open_window()
     one.sent(item(1), now_s=0)
-    one.unheard(now_s=0)
+    one.no_subscriber(now_s=0)
     assert not one.may_send(item(2), now_s=1)
     assert one.due(now_s=5)
-    one.heard()
+    one.subscriber_found()
     assert one.may_send(item(2), now_s=5)
 
 
-def test_an_acknowledgement_proves_that_somebody_listens() -> None:
+def test_an_acknowledgement_proves_that_a_receiver_is_online() -> None:
     one = window()
     one.link_up(now_s=0)
     one.sent(item(1), now_s=5)
     assert one.done(item(1).id, now_s=5)
-    assert one.is_heard
+    assert one.has_receiver
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_limits_at_their_edges_are_taken() -> None:
 def test_a_new_window_has_sent_nothing_and_knows_no_round_trip() -> None:
     one = window()
     assert one.round_trip_s == float("inf")
-    assert (len(one), one.is_heard, item(1).id in one) == (0, False, False)
+    assert (len(one), one.has_receiver, item(1).id in one) == (0, False, False)
     one.link_up(now_s=0)
     one.sent(item(1), now_s=2)
     assert (len(one), item(1).id in one, item(2).id in one) == (1, True, False)
@@ -280,7 +280,7 @@ def test_a_probe_is_one_message_the_oldest() -> None:
     for seq in (1, 2, 3):
         one.sent(item(seq), now_s=0)
     one.receiver("1", online=False)
-    assert not one.is_heard
+    assert not one.has_receiver
     assert [late.id.seq for late in one.due(now_s=10)] == [1]
     assert one.due(now_s=10) == ()
 
@@ -296,9 +296,9 @@ def test_each_receiver_counts_until_the_last_is_gone() -> None:
     one = open_window()
     one.receiver("2", online=True)
     one.receiver("1", online=False)
-    assert one.is_heard
+    assert one.has_receiver
     one.receiver("2", online=False)
-    assert not one.is_heard
+    assert not one.has_receiver
 
 
 def test_who_acknowledges_without_a_name_is_gone_when_any_receiver_goes() -> None:
@@ -306,21 +306,21 @@ def test_who_acknowledges_without_a_name_is_gone_when_any_receiver_goes() -> Non
     one.link_up(now_s=0)
     one.sent(item(1), now_s=5)
     one.done(item(1).id, now_s=5)
-    assert one.is_heard
+    assert one.has_receiver
     one.receiver("1", online=False)
-    assert not one.is_heard
+    assert not one.has_receiver
 
 
 def test_no_matching_subscribers_starts_the_pauses_anew() -> None:
     one = open_window()
     one.sent(item(1), now_s=0)
-    one.unheard(now_s=10)
-    assert not one.is_heard
+    one.no_subscriber(now_s=10)
+    assert not one.has_receiver
     assert instants_of_probes(one, from_s=10, until_s=30) == [12, 14.25, 18.75, 27.75]
-    one.unheard(now_s=28)
+    one.no_subscriber(now_s=28)
     assert instants_of_probes(one, from_s=28, until_s=60) == [45.75], "said again, it changes nothing"
-    one.heard()
-    one.unheard(now_s=60)
+    one.subscriber_found()
+    one.no_subscriber(now_s=60)
     assert instants_of_probes(one, from_s=60, until_s=66) == [62, 64.25]
 
 
@@ -328,12 +328,12 @@ def test_a_lost_link_ends_what_no_matching_subscribers_said() -> None:
     one = window()
     one.link_up(now_s=0)
     one.sent(item(1), now_s=2)
-    one.unheard(now_s=2)
+    one.no_subscriber(now_s=2)
     assert instants_of_probes(one, from_s=2, until_s=9) == [4, 6.25]
     one.link_down()
     one.link_up(now_s=10)
     assert instants_of_probes(one, from_s=10, until_s=30) == [12, 14.25, 18.75, 27.75]
-    one.unheard(now_s=30)
+    one.no_subscriber(now_s=30)
     assert instants_of_probes(one, from_s=30, until_s=35) == [32, 34.25]
 
 
@@ -401,7 +401,7 @@ class Course:
             case "link down":
                 self.one.link_down()
             case "unheard":
-                self.one.unheard(now_s=self.now_s)
+                self.one.no_subscriber(now_s=self.now_s)
 
     def push(self) -> list[Item]:
         """Send what may be sent, first or again; give it all."""
@@ -442,6 +442,6 @@ def test_bounds_hold_and_everything_is_delivered_in_the_end(steps: list[tuple[st
             return
         course.now_s += 61
         for one in course.push():
-            course.one.heard()
+            course.one.subscriber_found()
             course.acknowledge(one.id)
     raise AssertionError("a message was never sent")
