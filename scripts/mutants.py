@@ -64,6 +64,8 @@ def copy_tree(module: Path, tests: Sequence[str]) -> Path:
     }
     with (copy / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write("\n[tool.mutmut]\nuse_git_change_detection = false\n")
+        # A mutant that loops for ever is given three times what its tests take, and a little.
+        file.write("timeout_multiplier = 3.0\ntimeout_constant = 5.0\n")
         file.writelines(f"{key} = {value}\n" for key, value in settings.items())
     return copy
 
