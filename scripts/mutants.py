@@ -92,10 +92,15 @@ def change(diff: str) -> tuple[str, str]:
     return "\n".join(taken), "\n".join(added)
 
 
-def equivalents(module: Path) -> dict[tuple[str, str], str]:
-    """Return the reasons why known mutants of a module cannot be noticed, by their change."""
+def function(mutant: str) -> str:
+    """Return the function or method that a mutant changes: of edge.pace.xǁRateǁtake__mutmut_1 `take`."""
+    return re.split(r"ǁ|\.x_", mutant)[-1].rsplit("__mutmut_", 1)[0]
+
+
+def equivalents(module: Path) -> set[tuple[str, str, str]]:
+    """Return function, line and changed line of each mutant of a module that cannot be noticed."""
     table = tomllib.loads(EQUIVALENT.read_text("utf-8")).get(str(module), [])
-    return {(one["was"].strip(), one["becomes"].strip()): one["why"] for one in table}
+    return {(one["function"], one["was"], one["becomes"]) for one in table}
 
 
 def judge(copy: Path, module: Path) -> Iterator[tuple[str, str]]:
@@ -107,7 +112,9 @@ def judge(copy: Path, module: Path) -> Iterator[tuple[str, str]]:
             continue
         diff = mutmut(copy, "show", name)
         was, becomes = change(diff)
-        is_equivalent = (was, becomes) in known or (_ANY_CASE.search(was) and was.lower() == becomes.lower())
+        is_equivalent = (function(name), was, becomes) in known or (
+            _ANY_CASE.search(was) and was.lower() == becomes.lower()
+        )
         yield ("equivalent", "") if is_equivalent else ("survived", diff)
 
 
