@@ -23,8 +23,6 @@ _AT_ONCE = "2"
 #: Where the letters' case says nothing: float("INF"), select body from message.
 _SQL = "PRAGMA|SELECT|UPDATE|INSERT|DELETE|WHERE|BEGIN|COMMIT|ROLLBACK"
 _ANY_CASE = re.compile(rf'float\("|\bpragma in\b|\b({_SQL})\b')
-    r'float\("|\bpragma in\b|\b(PRAGMA|SELECT|UPDATE|INSERT|DELETE|WHERE|BEGIN|COMMIT|ROLLBACK)\b'
-)
 _NOTICED = ("killed", "timeout", "suspicious")
 
 
