@@ -97,7 +97,7 @@ class OutboxDisk:
         try:
             return self._open()
         except OutboxCorrupt:
-            return replace(self.set_aside(), earlier=())
+            return self.set_aside()
 
     def set_aside(self) -> Opened:
         """Rename the file, then open a new one.

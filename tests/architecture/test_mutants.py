@@ -32,6 +32,6 @@ def test_a_module_s_tests_are_those_named_after_it(module: str, tests: list[str]
 def test_each_equivalent_mutant_changes_a_line_that_is_there_and_says_why(module: str) -> None:
     lines = {line.strip() for line in (ROOT / module).read_text(encoding="utf-8").splitlines()}
     for one in EQUIVALENT[module]:
-        assert one.keys() == {"was", "becomes", "why"}
+        assert one.keys() == {"function", "was", "becomes", "why"}
         assert set(one["was"].splitlines()) <= lines, "the code has changed: take the entry out"
         assert one["was"] != one["becomes"]

@@ -1,7 +1,10 @@
 """The outbox's file: limits to the byte and to the millisecond, order, accounts, and what is set aside."""
 
+import re
 import sqlite3
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,7 +54,8 @@ def dropped(*seqs: int) -> tuple[Dropped, ...]:
 
 def test_a_new_file_is_empty(path: Path) -> None:
     one = OutboxDisk(path, DiskLimits(1, 1.0), epoch=EPOCH)
-    assert not one.is_open
+    assert (one.is_open, one.bytes, one.maybe_oldest_at_ms) == (False, 0, None)
+    assert one.maybe_body(MessageId(EPOCH, 1)) is None
     with pytest.raises(OutboxUnavailable, match="is not open"):
         one.commit(batch(1))
     opened = one.open()
@@ -216,6 +220,44 @@ def test_a_refused_batch_changes_nothing(path: Path) -> None:
     assert not one.is_open, "a file that fails for another reason than a full disk is opened anew"
 
 
+def test_a_full_disk_leaves_the_file_open_and_what_is_in_it(path: Path) -> None:
+    one = disk(path)
+    one.commit(batch(1))
+    one._connection.execute("PRAGMA max_page_count = 10").fetchall()
+    with pytest.raises(OutboxUnavailable, match="full"):
+        one.commit(Batch(NOON_MS, (entry(2, size=100_000),)))
+    assert (one.is_open, one.bytes, there(one)) == (True, EACH, [1])
+    one._connection.execute("PRAGMA max_page_count = 1000").fetchall()
+    one.commit(Batch(NOON_MS, (entry(2, size=100_000),)))
+    assert there(one) == [1, 2]
+
+
+def test_its_folder_is_made_with_those_above(tmp_path: Path) -> None:
+    one = disk(tmp_path / "var" / "lib" / "outbox.db")
+    one.commit(batch(1))
+    assert there(one) == [1]
+
+
+def test_an_unknown_epoch_can_be_forgotten(path: Path) -> None:
+    one = disk(path)
+    one.commit(Batch(NOON_MS, forgotten=(THIRD,)))
+    one.commit(batch(1))
+    assert there(one) == [1]
+
+
+def test_a_file_is_set_aside_under_the_time_of_utc(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        moved = disk(path).set_aside().maybe_set_aside
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert moved is not None
+    then = datetime.strptime(moved.name, "outbox.db.unusable-%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    assert abs(datetime.now(UTC) - then) < timedelta(minutes=5)
+
+
 def test_an_unusable_file_is_set_aside_with_its_parts(path: Path) -> None:
     path.write_bytes(b"no database" * 500)
     for suffix in ("-wal", "-shm", "-journal"):
@@ -224,7 +266,7 @@ def test_an_unusable_file_is_set_aside_with_its_parts(path: Path) -> None:
     opened = one.open()
     moved = opened.maybe_set_aside
     assert moved is not None
-    assert moved.name.startswith("outbox.db.unusable-2")
+    assert re.fullmatch(r"outbox\.db\.unusable-\d{8}T\d{6}Z", moved.name)
     assert moved.read_bytes() == b"no database" * 500
     assert moved.with_name(moved.name + "-journal").read_bytes() == b"-journal"
     one.commit(batch(1))

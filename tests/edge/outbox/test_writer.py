@@ -1,9 +1,11 @@
 """The outbox's thread: what a disk that refuses costs, and when it is asked again."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from edge.errors import OutboxCorrupt
 from edge.outbox.disk import Batch, DiskLimits, Opened, OutboxDisk
 from edge.outbox.writer import OutboxWriter
 from tests.edge.outbox.outboxes import EPOCH, NOON_MS, Time, entry
@@ -29,7 +31,8 @@ async def test_a_disk_that_refuses_is_asked_again_after_pauses_up_to_a_minute(
     for count, pause_s in enumerate([1, 2, 4, 8, 16, 32, 60, 60], start=1):
         assert not await one.ready()
         assert (one.failures, one.is_pausing, one.is_usable) == (count, True, False)
-        assert f"the outbox's disk refuses, next try in {pause_s} s: " in caplog.messages[-1]
+        said = f"the outbox's disk refuses, next try in {pause_s} s: [Errno 17] File exists: '{folder}'"
+        assert caplog.messages[-1] == said
         time.seconds += pause_s - 0.01
         assert not await one.ready()
         assert one.failures == count, "not asked within the pause"
@@ -66,8 +69,31 @@ async def test_the_pause_begins_anew_once_something_was_written(tmp_path: Path) 
     await one.close()
 
 
-async def test_a_file_that_cannot_be_set_aside_is_a_disk_that_refuses(tmp_path: Path) -> None:
-    time, openings, path = Time(), list[Opened](), tmp_path / "outbox.db"
+async def test_a_damaged_file_is_replaced_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    time, openings = Time(), list[Opened]()
+    one = writer(tmp_path / "outbox.db", time, openings)
+    assert await one.ready()
+
+    def find_damage(_disk: OutboxDisk) -> None:
+        raise OutboxCorrupt("page 7 is not a page")
+
+    assert await one.work(find_damage) is None
+    assert caplog.messages == ["the outbox file is damaged: page 7 is not a page"]
+    assert [opened.maybe_set_aside is None for opened in openings] == [True, False]
+    assert (one.failures, one.is_pausing, one.is_usable) == (0, False, True)
+    await one.close()
+
+
+def take_away(folder: Path) -> None:
+    """Rename a folder and leave a file in its place."""
+    folder.rename(folder.with_name("elsewhere"))
+    folder.write_text("", encoding="utf-8")
+
+
+async def test_a_file_that_cannot_be_set_aside_is_a_disk_that_refuses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    time, openings, path = Time(), list[Opened](), tmp_path / "data" / "outbox.db"
     one = writer(path, time, openings)
     assert await one.ready()
     await one.work(OutboxDisk.close)
@@ -76,12 +102,24 @@ async def test_a_file_that_cannot_be_set_aside_is_a_disk_that_refuses(tmp_path: 
     (path / "in the way").write_text("", encoding="utf-8")
     assert not await one.ready()
     assert (one.failures, one.is_pausing) == (1, True)
+    assert caplog.messages == ["the outbox's disk refuses, next try in 1 s: unable to open database file"]
+
+    take_away(path.parent)
+    one.retry_now()
+
+    def find_damage(_disk: OutboxDisk) -> None:
+        raise OutboxCorrupt("nothing there")
+
+    assert await one.work(find_damage) is None
+    assert (one.failures, len(openings)) == (2, 1)
+    assert caplog.messages[-1].startswith("the outbox's disk refuses, next try in 2 s: [Errno ")
     await one.close()
 
 
-async def test_its_thread_ends_with_it(tmp_path: Path) -> None:
+async def test_its_thread_has_a_name_and_ends_with_it(tmp_path: Path) -> None:
     one = writer(tmp_path / "outbox.db", Time(), [])
     assert await one.ready()
+    assert await one.work(lambda _disk: threading.current_thread().name) == "outbox_0"
     await one.close()
     with pytest.raises(RuntimeError, match="shutdown"):
         await one.work(OutboxDisk.close)

@@ -213,12 +213,6 @@ def test_steps_and_moduli_follow_scale_and_ratio() -> None:
     assert decoder.counters == {"energy_import_wh": CounterFacts(step=5.0, modulus=5e8)}
 
 
-@pytest.mark.parametrize("ratio", [Fraction(0), Fraction(-5)])
-def test_ratios_are_positive(ratio: Fraction) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
-        Wiring(ct=ratio)
-
-
 def test_a_reversed_meter_swaps_counters_and_turns_what_has_a_direction() -> None:
     specs = [
         spec("energy_import_wh", 0, "u16", is_counter=True),
@@ -274,6 +268,25 @@ def test_single_registers_are_read_from_the_answers_that_hold_them() -> None:
     found = read_registers([em340.identity.register, em340.serial_number, unknown], answers)
 
     assert found == {em340.identity.register: 341, em340.serial_number: "BN1234567890A"}
+
+
+def test_single_registers_are_found_wherever_they_stand_in_a_block() -> None:
+    first, last = (Register(INPUT, address, Layout(Encoding.U16)) for address in (10, 13))
+    block = Block(INPUT, 9, 5)
+    assert read_registers([first, last], {block: struct.pack(">5H", 1, 22, 3, 4, 55)}) == {
+        first: 22,
+        last: 55,
+    }
+    with pytest.raises(DecodeError, match="5 registers at 9 give 10 bytes, got 8"):
+        read_registers([first], {block: bytes(8)})
+
+
+@pytest.mark.parametrize(
+    "ratios", [{"ct": Fraction(0)}, {"vt": Fraction(0)}, {"ct": Fraction(-5)}, {"vt": Fraction(-1, 2)}]
+)
+def test_transformer_ratios_are_positive(ratios: dict[str, Fraction]) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        Wiring(**ratios)
 
 
 @pytest.mark.parametrize("model", catalogue.model_ids())
