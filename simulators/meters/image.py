@@ -16,14 +16,6 @@ from edge.drivers.modbus.registers import Encoding, Raw, encode
 from edge.drivers.modbus.scale import raw_value, scale_factor
 from simulators.meters.meter import COUNTERS, PHASE_QUANTITIES, SimulatedMeter, Values
 
-_OPPOSITE = {
-    "energy_import_wh": "energy_export_wh",
-    "energy_export_wh": "energy_import_wh",
-    "reactive_energy_import_varh": "reactive_energy_export_varh",
-    "reactive_energy_export_varh": "reactive_energy_import_varh",
-    "volume_l": "volume_reverse_l",
-    "volume_reverse_l": "volume_l",
-}
 #: What scale registers hold: 10^1 where an exponent is free to choose, else the table's first code.
 _EXPONENT = 1
 
@@ -243,11 +235,10 @@ def _chosen(scale: ScaleRegister) -> int:
 
 def _cell(meter: SimulatedMeter, spec: RegisterSpec, scale: Fraction) -> _Cell:
     wiring = meter.wiring
-    turns = wiring.is_reversed
     return _Cell(
         meter=meter,
         spec=spec,
-        quantity=_OPPOSITE.get(spec.quantity, spec.quantity) if turns else spec.quantity,
+        quantity=wiring.named(spec.quantity),
         factor=scale * wiring.ratio(spec.quantity),
-        sign=-1 if turns and spec.directed else 1,
+        sign=-1 if wiring.is_reversed and spec.directed else 1,
     )

@@ -10,7 +10,7 @@ from math import pi, sin
 from typing import Protocol
 
 from edge.drivers.modbus.decode import Wiring
-from metering.quantities import Medium
+from metering.quantities import VOCABULARY, Medium
 from simulators.loads.course import Flow
 from simulators.loads.shapes import rng_for
 
@@ -22,16 +22,7 @@ _SECONDARY_V = 100.0 / 3**0.5
 _DAY_MS = 86_400_000
 #: Wh or L that an answer adds in the counting mode.
 COUNTING_STEP = 1000
-COUNTERS = frozenset(
-    {
-        "energy_import_wh",
-        "energy_export_wh",
-        "reactive_energy_import_varh",
-        "reactive_energy_export_varh",
-        "volume_l",
-        "volume_reverse_l",
-    }
-)
+COUNTERS = frozenset(quantity.name for quantity in VOCABULARY.values() if quantity.is_counter)
 
 #: Quantities that take a look at each phase.
 PHASE_QUANTITIES = frozenset(
