@@ -1,16 +1,14 @@
-"""The words of the dashboards, one catalogue per language under `dashboards/locales/`.
+"""The words of the dashboards in one language. Pure; `dashboards.model.languages` reads them.
 
-A language is an addition: a new file with the same keys. Tag and field names are never translated.
+Tag and field names are never translated.
 """
 
 from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import TypeVar
 
 from dashboards.model.panel import Scale
 from metering.errors import UnknownName
-from metering.program.config import Model, load
+from metering.program.form import Model
 
 Entry = TypeVar("Entry")
 
@@ -65,21 +63,3 @@ def _entry(table: Mapping[str, Entry], key: str, where: str) -> Entry:
     if key not in table:
         raise UnknownName(f"catalogue {where} has no {key!r}")
     return table[key]
-
-
-def languages() -> tuple[str, ...]:
-    """Languages that have a catalogue."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
-
-
-def load_texts(language: str) -> Texts:
-    """Read a catalogue.
-
-    Raises:
-        ConfigError: when there is none, with every problem in it.
-    """
-    return load(_folder() / f"{language}.yaml", Texts)
-
-
-def _folder() -> Path:
-    return Path(str(files("dashboards"))) / "locales"

@@ -1,15 +1,26 @@
 """Hosts and ports as people write them. Pure."""
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from metering.program.local_http import Address
 from metering.program.mistakes import shown
 
 _MAX_PORT = 65535
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _PORT = re.compile(r"[0-9]{1,5}")
 _IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.%\w]*)\](?::(.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port; to listen, port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_address(written: object, *, min_port: int = 1, maybe_port: int | None = None) -> object:

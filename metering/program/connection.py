@@ -16,9 +16,8 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from metering.errors import ConfigError, Problem
-from metering.program.addresses import parse_address, parse_host
+from metering.program.addresses import Address, parse_address, parse_host
 from metering.program.config import Model
-from metering.program.local_http import Address
 
 _HTTP_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
 _MAX_PORT = 65535

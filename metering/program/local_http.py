@@ -15,6 +15,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from metering.errors import CannotListen
+from metering.program.addresses import Address
 
 _LOGGER = logging.getLogger(__name__)
 _CLIENT_TIMEOUT_S = 10.0
@@ -31,17 +32,6 @@ class Page:
 
 #: Page functions by path (`/metrics`); each gives a snapshot and must be safe to call from any thread.
 Routes = Mapping[str, Callable[[], Page]]
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @contextmanager
