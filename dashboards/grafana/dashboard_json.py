@@ -29,7 +29,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from dashboards.grafana.layout import Place, place
+from dashboards.grafana.layout import PanelPlace, place
 from dashboards.grafana.views import AnyPanel, view
 from dashboards.model import queries
 from dashboards.model.panel import Board, Choice, Panel, Section, Variable
@@ -207,5 +207,5 @@ def _source(source: Source, site: Site) -> DataSourceRef:
     return DataSourceRef(type_val=INFLUXDB, uid=site.source_uid(source))
 
 
-def _grid(where: Place) -> GridPos:
+def _grid(where: PanelPlace) -> GridPos:
     return GridPos(x=where.x, y=where.y, w=where.w, h=where.h)
