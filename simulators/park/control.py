@@ -12,13 +12,13 @@ from pathlib import Path
 
 from simulators.errors import OrderRefused, ParkGone
 from simulators.meters.faults import FaultKind
-from simulators.park.park import Order, SimulatedPark
+from simulators.park.park import Order, RunningPark
 
 _TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def control_socket(park: SimulatedPark, path: Path) -> AsyncIterator[None]:
+async def control_socket(park: RunningPark, path: Path) -> AsyncIterator[None]:
     """Take orders at a unix socket while the block runs.
 
     Raises:
@@ -39,7 +39,7 @@ async def control_socket(park: SimulatedPark, path: Path) -> AsyncIterator[None]
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-def _answer(park: SimulatedPark, line: bytes) -> dict[str, str]:
+def _answer(park: RunningPark, line: bytes) -> dict[str, str]:
     try:
         return {"done": park.carry_out(_decode(line))}
     except OrderRefused as error:

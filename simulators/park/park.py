@@ -51,7 +51,7 @@ class Order:
     value: float | None = None
 
 
-class SimulatedPark:
+class RunningPark:
     """The lines of a park, by name (`<gateway>/<bus>`)."""
 
     def __init__(self, wires: Wires, loads: Mapping[str, Load], options: ParkOptions, log: AnswerLog) -> None:
@@ -111,7 +111,7 @@ def wall_ms() -> int:
 
 
 @asynccontextmanager
-async def park_on_wires(wires: Wires, options: ParkOptions) -> AsyncIterator[SimulatedPark]:
+async def park_on_wires(wires: Wires, options: ParkOptions) -> AsyncIterator[RunningPark]:
     """Run all lines of a park while the block runs.
 
     Raises:
@@ -123,7 +123,7 @@ async def park_on_wires(wires: Wires, options: ParkOptions) -> AsyncIterator[Sim
     loads = build_loads(wires.loads, meters, Calendar(options.origin_ms, days, wires.timezone))
     async with AsyncExitStack() as stack:
         log = stack.enter_context(AnswerLog(options.maybe_answers))
-        park = SimulatedPark(wires, loads, options, log)
+        park = RunningPark(wires, loads, options, log)
         for entry, line in park.lines.values():
             await _open(stack, entry, line)
         yield park
