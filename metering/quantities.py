@@ -5,8 +5,8 @@ its unit. Counters are whole numbers of their unit (Wh, varh, L), gauges are flo
 current mean import (from the grid to the user); positive flow means forward.
 
 Ranges are what a meter in an industrial park can plausibly show, per meter, after CT and VT ratios; a value
-outside is refused as *implausible*, not stored. A counter also has a maximum rise: more than that no meter of
-a park counts within an hour. It bounds a meter of which nothing else is known (`ingest.rollup.caps`). A park
+outside is refused as *implausible*, not stored. A counter also has a maximum rise: no meter of a park
+counts more within an hour. It bounds a meter of which nothing else is known (`ingest.rollup.caps`). A park
 may declare more quantities, with a `Unit` (see `metering.park.model`).
 """
 
@@ -28,7 +28,7 @@ class Medium(StrEnum):
 
 
 class Kind(StrEnum):
-    """A gauge is a value at an instant; a counter only ever rises until it resets or rolls over."""
+    """A gauge is a value at an instant; a counter only rises, until it resets or rolls over."""
 
     GAUGE = "gauge"
     COUNTER = "counter"

@@ -27,12 +27,12 @@ def parse_address(written: object, *, min_port: int = 1, maybe_port: int | None 
     """Read `host:port`.
 
     Args:
-        written: What stands in the file.
-        min_port: Smallest port; 0 where any free one will do.
+        written: The text in the file.
+        min_port: Smallest port; 0 where any free one is allowed.
         maybe_port: Port where only a host is written.
 
     Raises:
-        ValueError: when it is no such address.
+        ValueError: when it has another form.
     """
     if isinstance(written, Address):
         return written
@@ -50,7 +50,7 @@ def parse_host(written: object) -> object:
     """Check a host name or address.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is neither.
     """
     if not isinstance(written, str):
         return written
