@@ -1,4 +1,4 @@
-"""Reads the words of the dashboards: one file per language under `dashboards/locales/`.
+"""Reads the texts of the dashboards: one file per language under `dashboards/locales/`.
 
 A further language is a further file with the same keys.
 """

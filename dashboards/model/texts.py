@@ -1,4 +1,4 @@
-"""The words of the dashboards in one language. Pure; `dashboards.model.languages` reads them.
+"""The texts of the dashboards in one language. Pure; `dashboards.model.languages` reads them.
 
 Tag and field names are never translated.
 """
@@ -14,14 +14,14 @@ Entry = TypeVar("Entry")
 
 
 class PanelText(Model):
-    """Title, and what a reader must know to use the figure."""
+    """Title, and how to read the figure."""
 
     title: str
     description: str
 
 
 class Texts(Model):
-    """A message catalogue."""
+    """The texts of one language."""
 
     language: str
     boards: Mapping[str, PanelText]
@@ -34,26 +34,26 @@ class Texts(Model):
     states: Mapping[Scale, Mapping[str, str]]
 
     def panel(self, key: str) -> PanelText:
-        """Title and description of a panel.
+        """Return title and description of a panel.
 
         Raises:
-            UnknownName: when the catalogue lacks them.
+            UnknownName: when the language lacks them.
         """
         return _entry(self.panels, key, f"{self.language}: panels")
 
     def board(self, key: str) -> PanelText:
-        """Title and description of a dashboard.
+        """Return title and description of a dashboard.
 
         Raises:
-            UnknownName: when the catalogue lacks them.
+            UnknownName: when the language lacks them.
         """
         return _entry(self.boards, key, f"{self.language}: boards")
 
     def word(self, table: str, key: str) -> str:
-        """A short text of `sections`, `legends`, `columns`, `variables` or `words`.
+        """Return a short text of `sections`, `legends`, `columns`, `variables` or `words`.
 
         Raises:
-            UnknownName: when the catalogue lacks it.
+            UnknownName: when the language lacks it.
         """
         words: Mapping[str, str] = getattr(self, table)
         return _entry(words, key, f"{self.language}: {table}")

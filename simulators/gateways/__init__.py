@@ -2,10 +2,10 @@
 
 | module | what it holds |
 |---|---|
-| `accounts` | The rows of each sender of a simulated park, as the sender counts them |
+| `accounts` | The rows of each sender of a simulated park, as counted by the sender |
 | `courier` | Sends messages in the name of a gateway, under an epoch and a client id of its own |
-| `history` | History in fast motion |
+| `history` | History: what a gateway would have read, sent as ordinary messages |
 | `history_courier` | Sends the history of all gateways of a park, and keeps their accounts |
-| `loadgen` | A load generator |
-| `statuses` | The gateways' last words: their retained statuses, asked of the broker |
+| `loadgen` | A load generator: many gateways with many meters |
+| `statuses` | The retained statuses of gateways, read from the broker |
 """

@@ -1,7 +1,8 @@
 """Sends messages in the name of a gateway, under an epoch and a client id of its own.
 
-It goes the gateway's way (outbox, window, delivery, MQTT) and keeps its account: what it has read is stored,
-in quarantine, held or dropped. Nothing is dropped as long as `send` is awaited, because it waits for room.
+It uses the gateway's own parts (outbox, window, delivery, MQTT) and keeps its account: what it has read is
+stored, in quarantine, held or dropped. Nothing is dropped as long as `send` is awaited, because it waits for
+room.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ _TICK_S = 0.05
 _LOOK_S = 1.0
 _MAX_WAITING = 96
 _MEMORY_BYTES = 32_000_000
-# Nothing of the courier's is live, but it has nobody to wait for: its window is all its own.
+# The courier has no live traffic, so backlog may use the whole window.
 _WINDOW = WindowLimits(live_share=0.0)
 
 
@@ -44,7 +45,7 @@ class Route:
     Attributes:
         purpose: Part of the client id, so that it is not the gateway's.
         folder: Where the outbox may write.
-        no_ack_s: How long nothing at all may be acknowledged before it gives up.
+        no_ack_s: How long it waits without any acknowledgement before it fails.
     """
 
     park: str
@@ -90,11 +91,11 @@ class Courier:
 
     @property
     def account(self) -> EpochAccount:
-        """What became of the rows."""
+        """The account of the rows."""
         return next(one for one in self._outbox.accounts if one.epoch == self._epoch)
 
     def announce(self, described: Birth) -> None:
-        """Publish a birth at each connect, for gateways that exist nowhere else."""
+        """Publish a birth at each connect, for gateways that only exist here."""
         self._maybe_birth = described
         if self.link.is_up:
             self.link_up()
@@ -103,7 +104,7 @@ class Courier:
         """Send one message, waiting until there is room for it.
 
         Raises:
-            DeliveryFailed: when nothing at all is acknowledged any more.
+            DeliveryFailed: when nothing is acknowledged any more.
         """
         await self._until(lambda: self._outbox.state.memory_messages < _MAX_WAITING)
         self._seq += 1
@@ -116,7 +117,7 @@ class Courier:
         """Wait until everything is acknowledged.
 
         Raises:
-            DeliveryFailed: when nothing at all is acknowledged any more.
+            DeliveryFailed: when nothing is acknowledged any more.
         """
         await self._until(lambda: not self.account.held, on_wait=on_wait)
 
@@ -142,12 +143,12 @@ class Courier:
             await self._delivery.wait(_TICK_S)
 
     def leave(self) -> None:
-        """Nothing more will come: `pump` is to end."""
+        """End `pump`: there are no more messages."""
         self._is_leaving = True
         self._delivery.wake()
 
     def link_up(self) -> None:
-        """Say who the gateway is, if it is ours alone, and send."""
+        """Publish the birth of a gateway that only exists here, and begin to send."""
         if self._maybe_birth is not None:
             topic = topics.birth(self._route.park, self._route.gateway)
             self.link.publish(topic, birth.encode(self._maybe_birth), retain=True)

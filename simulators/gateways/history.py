@@ -1,4 +1,4 @@
-"""History in fast motion: what a gateway would have read every five minutes, as ordinary messages of its own.
+"""History: what a gateway would have read every five minutes, sent as ordinary messages within a short time.
 
 Contract:
 - Instants are whole multiples of the step, from `days` before up to, and without, `until_ms`: the first live
@@ -25,7 +25,7 @@ STEP_MS = 300_000
 _DAY_MS = 86_400_000
 #: Instants of a message: 1 day and 16 hours.
 _INSTANTS = 480
-#: What history holds of a meter; the rest is only live.
+#: Quantities in the history of a meter; the others are only live.
 QUANTITIES = frozenset(
     {
         "energy_import_wh",

@@ -21,7 +21,7 @@ _ALL = 100
 
 
 class Progress:
-    """Tells how far something is: one line that changes on a terminal, a line per tenth elsewhere."""
+    """Shows the progress: one line that changes on a terminal, a line per tenth elsewhere."""
 
     def __init__(self, what: str, total: int, *, check: Callable[[], None]) -> None:
         self._what = what
@@ -31,7 +31,7 @@ class Progress:
         self._told_at_s = 0.0
 
     def at(self, done: int) -> None:
-        """Say how much is done; also looks whether all programs still run."""
+        """Show how much is done, and check that all programs still run."""
         now_s = time.monotonic()
         if now_s - self._told_at_s < _PRINT_EVERY_S and done < self._total:
             return
@@ -65,7 +65,7 @@ async def send_history(
         broker: Where the messages go.
         span: Which instants.
         folder: Where the outboxes may write.
-        check: Called now and then; raises when there is no use in going on.
+        check: Called now and then; raises when the demo cannot continue.
 
     Raises:
         DeliveryFailed: when nothing is acknowledged any more.
@@ -85,7 +85,7 @@ async def send_history(
 
 @dataclass(frozen=True, slots=True)
 class _Sender:
-    """A gateway's history, and who sends it."""
+    """A gateway's history, and the courier that sends it."""
 
     gateway: str
     courier: Courier

@@ -1,8 +1,8 @@
 """A load generator: many gateways with many meters, as fast as ingest acknowledges or at a given rate.
 
 Gateways and meters are made up (`load-1`, `load-1-m1`, …) and announced by births, so that ingest accepts
-their rows for a park that does not know them. Values only have to be plausible. What it measures is the whole
-way: a row counts when ingest says that it is stored.
+their rows for a park that does not describe them. Values only have to be plausible. It measures the whole
+chain: a row counts when ingest acknowledges it as stored.
 """
 
 import asyncio
@@ -60,13 +60,13 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What came of it.
+    """The result.
 
     Attributes:
         accounts: Per gateway.
         values: Values in the rows that were stored.
         elapsed_s: From the first message to the last acknowledgement.
-        ack_times_s: From handing a message over to its acknowledgement, ascending.
+        ack_times_s: From sending a message to its acknowledgement, ascending.
     """
 
     accounts: tuple[EpochAccount, ...]
@@ -122,7 +122,7 @@ async def _feed(plan: LoadPlan, one: Courier, gateway: str) -> None:
         await asyncio.sleep(max(0.0, began_s + batch * plan.period_s - time.monotonic()))
         if time.monotonic() - began_s >= plan.seconds:
             break
-        # Flat out there are more rows than ms, so they lie a day back: each row has an instant of its own.
+        # Without a pause there are more rows than ms, so they begin a day back: each row has its own instant.
         first_ms = wall_ms() if plan.period_s else began_ms - _DAY_MS + batch * turns
         for block in _blocks(plan, meters, range(first_ms, first_ms + turns)):
             await one.send(block)

@@ -1,4 +1,4 @@
-"""The gateways' last words: their retained statuses, asked of the broker."""
+"""The retained statuses of gateways, read from the broker."""
 
 import asyncio
 import contextlib
@@ -20,10 +20,10 @@ class _Collector:
         self._wanted = set(wanted)
 
     def link_up(self) -> None:
-        """Retained messages follow."""
+        """Do nothing: retained messages follow."""
 
     def link_down(self, reason: str) -> None:
-        """The link tries again by itself."""
+        """Do nothing: the link connects again by itself."""
 
     def received(self, message: Received) -> None:
         """Keep a status."""

@@ -1,9 +1,9 @@
 """A simulated device as registers: values in, the bytes of an answer out, by the catalogue's tables. Pure.
 
-The way back from `edge.drivers.modbus.decode`: the same table that the gateway reads a meter by says what the
+The reverse of `edge.drivers.modbus.decode`: the table by which the gateway reads a meter decides what the
 meter shows, with ratios, direction, orders of bytes, exponents beside the value, steps and roll-over. What
-the table does not know, between its first and last register, reads as 0; beyond them the device refuses the
-address.
+the table does not contain, between its first and last register, reads as 0; beyond them the device refuses
+the address.
 """
 
 from collections.abc import Iterator, Mapping
@@ -142,7 +142,7 @@ class Image:
         return Shown(bytes(data), shown)
 
     def _ready(self, request: Request) -> "_Ready":
-        """Return what stays the same from one answer to the next; gateways ask the same again and again."""
+        """Return what stays the same from one answer to the next; gateways repeat the same requests."""
         maybe_ready = self._made_ready.get(request)
         if maybe_ready is not None:
             return maybe_ready
@@ -176,7 +176,7 @@ class Image:
             raise Refused(ExceptionCode.ILLEGAL_ADDRESS)
 
     def _find_spans(self) -> dict[int, list[tuple[int, int]]]:
-        """Return what may be asked, per function: the fixed values, and the span of the quantities."""
+        """Return the addresses that may be read, per function: fixed values, and the quantities' span."""
         found = [(r.function, r.address, r.end) for r in self._fixed]
         for function in {cell.spec.register.function for cell in self._cells}:
             mine = [c.spec.register for c in self._cells if c.spec.register.function == function]
@@ -223,7 +223,7 @@ def _fixed(profile: Profile, serial: int) -> Iterator[tuple[Register, bytes]]:
 
 
 def _serial(register: Register, serial: int) -> Raw:
-    """Return a serial number that says that it is none: `SIM` where text fits."""
+    """Return a serial number that shows that it is simulated: `SIM` where text fits."""
     if register.layout.encoding is not Encoding.TEXT:
         return serial
     return f"SIM{serial}"[: 2 * register.count]

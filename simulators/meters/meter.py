@@ -1,4 +1,4 @@
-"""A simulated meter: what flows, as the quantities that it would measure. Pure.
+"""A simulated meter: what flows, as the quantities that it measures. Pure.
 
 Values are primary and in base units, as the gateway should decode them. Voltages, currents, power factor and
 the like follow from the power; only power, flow and counters come from a load. Two things can be ordered: a
@@ -24,7 +24,7 @@ _DAY_MS = 86_400_000
 COUNTING_STEP = 1000
 COUNTERS = frozenset(quantity.name for quantity in VOCABULARY.values() if quantity.is_counter)
 
-#: Quantities that take a look at each phase.
+#: Quantities of single phases.
 PHASE_QUANTITIES = frozenset(
     f"{what}_l{phase}_{unit}"
     for phase in (1, 2, 3)
@@ -83,7 +83,7 @@ class SimulatedMeter:
         self._zero = {name: made[name] for name in COUNTERS & made.keys()}
 
     def note_answer(self) -> None:
-        """An answer that shows counters is about to be given."""
+        """Count an answer that shows counters; called before it is sent."""
         if self._maybe_answers is not None:
             self._maybe_answers += 1
 

@@ -1,4 +1,4 @@
-"""The control socket of a simulated park: orders in, one sentence back; one JSON object a line.
+"""The control socket of a simulated park: orders in, one sentence as answer; one JSON object a line.
 
 `serve` is the park's side, `send_order` the command line's.
 """
@@ -61,7 +61,7 @@ def _decode(line: bytes) -> Order:
 
 
 def send_order(path: Path, order: Order) -> str:
-    """Order a fault; gives the park's answer.
+    """Order a fault; return the park's answer.
 
     Raises:
         ParkGone: when no park answers there.

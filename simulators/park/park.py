@@ -78,10 +78,10 @@ class RunningPark:
         self.lines[name] = (entry, Line(name, devices, self._around, answer_s=answer_s))
 
     def carry_out(self, order: Order) -> str:
-        """Begin a fault, and give a sentence that says so.
+        """Begin a fault, and return a sentence about it.
 
         Raises:
-            OrderRefused: for a target that there is not, or a fault that it cannot have.
+            OrderRefused: for an unknown target, or a fault that it cannot have.
         """
         known = self.lines if order.kind in LINE_FAULTS else self.meters
         if order.target not in known:
@@ -116,7 +116,7 @@ async def park_on_wires(wires: Wires, options: ParkOptions) -> AsyncIterator[Run
 
     Raises:
         OSError: when a line cannot listen where its gateway looks for it.
-        ValueError: for a profile or district that there is not.
+        ValueError: for an unknown profile or district.
     """
     meters = [meter for gateway in wires.gateways for meter in gateway.meter_ids]
     days = days_until(wall_ms(), options.origin_ms)
