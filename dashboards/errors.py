@@ -10,4 +10,4 @@ class DashboardsError(Exception):
 
 
 class PushFailed(DashboardsError):
-    """Grafana refused or did not answer; the message says which and why."""
+    """Grafana refused or did not answer; the message has the request and the reason."""

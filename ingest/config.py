@@ -11,9 +11,9 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from ingest.store.settings import StoreConfig
+from metering.program.addresses import Address
 from metering.program.config import Location, Model, load
 from metering.program.connection import Broker, HttpAddress, maybe_below
-from metering.program.local_http import Address
 
 #: An instance stands in topics, file names and the `late` tag.
 INSTANCE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"

@@ -3,7 +3,7 @@
 MeteringError
 ├── MalformedMessage   bytes that are not a message of ours; permanent: the same bytes never decode
 ├── ConfigError        a configuration file a person must change; permanent, all problems at once
-├── CannotListen       the address for the local pages is taken or none of this machine's
+├── CannotListen       the address for the local pages is taken or does not belong to this machine
 └── UnknownName        a name that the vocabulary or the park does not have
 """
 
@@ -25,7 +25,7 @@ class MalformedMessage(MeteringError):
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
-        # Details quote what a stranger wrote, which may be as long as a message.
+        # Details quote what was received, which may be as long as a message.
         short = detail if len(detail) <= _MAX_DETAIL else f"{detail[:_MAX_DETAIL]}…"
         super().__init__(f"{reason}: {short}" if short else reason)
         self.reason = reason
@@ -47,7 +47,7 @@ class Problem:
         file: Path as the user gave it.
         line: 1-based line, 0 where the whole file is meant.
         column: 1-based column, 0 likewise.
-        message: What is wrong and, where it can be told, what was probably meant.
+        message: What is wrong and, where it is known, what was probably meant.
     """
 
     file: str

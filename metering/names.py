@@ -1,7 +1,7 @@
 """Identifiers: the only names that may stand in a topic, a tag or a database name.
 
 Park and gateway ids have up to 32 characters, meter and group ids up to 63; lower-case letters, digits and
-hyphens, neither first nor last a hyphen. Display names are free text and never travel.
+hyphens, neither first nor last a hyphen. Display names are free text and are in no message.
 """
 
 import re

@@ -5,8 +5,8 @@ its unit. Counters are whole numbers of their unit (Wh, varh, L), gauges are flo
 current mean import (from the grid to the user); positive flow means forward.
 
 Ranges are what a meter in an industrial park can plausibly show, per meter, after CT and VT ratios; a value
-outside is refused as *implausible*, not stored. A counter also has a maximum rise: more than that no meter of
-a park counts within an hour. It bounds a meter of which nothing else is known (`ingest.rollup.caps`). A park
+outside is refused as *implausible*, not stored. A counter also has a maximum rise: no meter of a park
+counts more within an hour. It bounds a meter of which nothing else is known (`ingest.rollup.caps`). A park
 may declare more quantities, with a `Unit` (see `metering.park.model`).
 """
 
@@ -28,7 +28,7 @@ class Medium(StrEnum):
 
 
 class Kind(StrEnum):
-    """A gauge is a value at an instant; a counter only ever rises until it resets or rolls over."""
+    """A gauge is a value at an instant; a counter only rises, until it resets or rolls over."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -70,9 +70,12 @@ class Quantity:
         low: Lowest plausible value, in `unit`.
         high: Highest plausible value, in `unit`.
         max_rise_per_h: Of a counter, the largest rise within an hour; `None` = without limit.
+        opposite: Of a counter of one direction, the name of the counter of the other direction.
+        is_directed: Whether the sign of a gauge is the direction of flow.
 
     Raises:
-        ValueError: if `low` is not below `high`, a counter may be negative, or a maximum rise limits nothing.
+        ValueError: if `low` is not below `high`, a counter may be negative, a maximum rise limits nothing, a
+            gauge has an opposite or a counter a sign.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Quantity:
     low: float
     high: float
     max_rise_per_h: int | None = None
+    opposite: str | None = None
+    is_directed: bool = False
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -90,6 +95,10 @@ class Quantity:
             raise ValueError(f"quantity {self.name}: a counter cannot be negative")
         if self.max_rise_per_h is not None and (not self.is_counter or self.max_rise_per_h < 1):
             raise ValueError(f"quantity {self.name}: only a counter has a maximum rise, from 1 on")
+        if self.opposite is not None and not self.is_counter:
+            raise ValueError(f"quantity {self.name}: only a counter has an opposite")
+        if self.is_directed and self.low >= 0:
+            raise ValueError(f"quantity {self.name}: only what may be negative has a sign")
 
     @property
     def is_counter(self) -> bool:
@@ -116,11 +125,23 @@ _RISE_PIECES = 1_000_000
 _RISE_KG = 1_000_000
 
 
-def _gauge(name: str, unit: Unit, media: tuple[Medium, ...], low: float, high: float) -> Quantity:
-    return Quantity(name=name, unit=unit, kind=Kind.GAUGE, media=frozenset(media), low=low, high=high)
+def _gauge(
+    name: str, unit: Unit, media: tuple[Medium, ...], low: float, high: float, *, is_directed: bool = False
+) -> Quantity:
+    return Quantity(
+        name=name,
+        unit=unit,
+        kind=Kind.GAUGE,
+        media=frozenset(media),
+        low=low,
+        high=high,
+        is_directed=is_directed,
+    )
 
 
-def _counter(name: str, unit: Unit, media: tuple[Medium, ...], max_rise_per_h: int) -> Quantity:
+def _counter(
+    name: str, unit: Unit, media: tuple[Medium, ...], max_rise_per_h: int, *, opposite: str | None = None
+) -> Quantity:
     return Quantity(
         name=name,
         unit=unit,
@@ -129,15 +150,26 @@ def _counter(name: str, unit: Unit, media: tuple[Medium, ...], max_rise_per_h: i
         low=0,
         high=COUNTER_LIMIT,
         max_rise_per_h=max_rise_per_h,
+        opposite=opposite,
+    )
+
+
+def _pair(
+    one: str, other: str, unit: Unit, media: tuple[Medium, ...], max_rise_per_h: int
+) -> tuple[Quantity, Quantity]:
+    """Return the counters of the two directions of one flow."""
+    return (
+        _counter(one, unit, media, max_rise_per_h, opposite=other),
+        _counter(other, unit, media, max_rise_per_h, opposite=one),
     )
 
 
 _ALL = (
-    _gauge("active_power_w", Unit.WATT, _EL, -_POWER, _POWER),
-    _gauge("active_power_l1_w", Unit.WATT, _EL, -_POWER, _POWER),
-    _gauge("active_power_l2_w", Unit.WATT, _EL, -_POWER, _POWER),
-    _gauge("active_power_l3_w", Unit.WATT, _EL, -_POWER, _POWER),
-    _gauge("reactive_power_var", Unit.VAR, _EL, -_POWER, _POWER),
+    _gauge("active_power_w", Unit.WATT, _EL, -_POWER, _POWER, is_directed=True),
+    _gauge("active_power_l1_w", Unit.WATT, _EL, -_POWER, _POWER, is_directed=True),
+    _gauge("active_power_l2_w", Unit.WATT, _EL, -_POWER, _POWER, is_directed=True),
+    _gauge("active_power_l3_w", Unit.WATT, _EL, -_POWER, _POWER, is_directed=True),
+    _gauge("reactive_power_var", Unit.VAR, _EL, -_POWER, _POWER, is_directed=True),
     _gauge("apparent_power_va", Unit.VOLT_AMPERE, _EL, 0, _POWER),
     _gauge("voltage_l1_v", Unit.VOLT, _EL, 0, _VOLTAGE),
     _gauge("voltage_l2_v", Unit.VOLT, _EL, 0, _VOLTAGE),
@@ -147,13 +179,10 @@ _ALL = (
     _gauge("current_l3_a", Unit.AMPERE, _EL, -_CURRENT, _CURRENT),
     _gauge("power_factor", Unit.ONE, _EL, -1, 1),
     _gauge("frequency_hz", Unit.HERTZ, _EL, 40, 70),
-    _counter("energy_import_wh", Unit.WATT_HOUR, _EL, _RISE_WH),
-    _counter("energy_export_wh", Unit.WATT_HOUR, _EL, _RISE_WH),
-    _counter("reactive_energy_import_varh", Unit.VAR_HOUR, _EL, _RISE_WH),
-    _counter("reactive_energy_export_varh", Unit.VAR_HOUR, _EL, _RISE_WH),
-    _counter("volume_l", Unit.LITRE, _FLUID, _RISE_L),
-    _counter("volume_reverse_l", Unit.LITRE, _FLUID, _RISE_L),
-    _gauge("flow_m3h", Unit.CUBIC_METRE_PER_HOUR, _FLUID, -1e5, 1e5),
+    *_pair("energy_import_wh", "energy_export_wh", Unit.WATT_HOUR, _EL, _RISE_WH),
+    *_pair("reactive_energy_import_varh", "reactive_energy_export_varh", Unit.VAR_HOUR, _EL, _RISE_WH),
+    *_pair("volume_l", "volume_reverse_l", Unit.LITRE, _FLUID, _RISE_L),
+    _gauge("flow_m3h", Unit.CUBIC_METRE_PER_HOUR, _FLUID, -1e5, 1e5, is_directed=True),
     _counter("heat_energy_wh", Unit.WATT_HOUR, (Medium.HEAT,), _RISE_WH),
     _gauge("heat_power_w", Unit.WATT, (Medium.HEAT,), -_POWER, _POWER),
     _gauge("supply_temperature_c", Unit.CELSIUS, (Medium.HEAT,), -50, 400),

@@ -3,7 +3,7 @@
 Invariants:
 - One `Row` = one meter, one poll. It is counted once, everywhere.
 - `taken_at_ms` is UTC milliseconds, taken when the answer that carries the counters arrived.
-- A value that could not be read, or must not be believed, is `None` and sets a bit in `quality`; the other
+- A value that could not be read, or is not plausible, is `None` and sets a bit in `quality`; the other
   values of the row stay good.
 """
 
@@ -16,12 +16,12 @@ from metering.quantities import Medium
 #: A value on the wire: counters are integers of their unit, gauges floats, `None` = not read.
 Value = float | int | None
 
-#: Rows older than this are absurd (2020-01-01 UTC): no gateway of ours existed.
+#: Rows older than this are refused (2020-01-01 UTC): no gateway of ours existed.
 EARLIEST_MS = 1_577_836_800_000
 
 
 class ReadingFlag(IntFlag):
-    """Bits of a row's `quality`; 0 = everything read and believed.
+    """Bits of a row's `quality`; 0 = everything read and plausible.
 
     The lower byte is set by the gateway, the upper one by ingest.
     """
@@ -48,7 +48,7 @@ class Row:
         values: One per quantity of the block, in its order and in its unit.
 
     Raises:
-        ValueError: for an id, time or quality that can never be right.
+        ValueError: for an id, a time or a quality outside its range.
     """
 
     meter: str
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A row with what its columns are: what a poll hands to the assembler.
+    """A row with the names of its columns: what a poll passes to the assembler.
 
     Raises:
         ValueError: when the row's values do not match the quantities one to one.

@@ -1,6 +1,6 @@
 """Names in InfluxDB: databases, measurements, tags and fields. docs/schema.md explains each.
 
-Raw points carry identity only (park, meter); what a reading means is looked up when it is derived.
+Raw points carry identity only (park, meter); zones and tenants are looked up when figures are derived.
 """
 
 from enum import IntEnum, StrEnum
@@ -20,7 +20,7 @@ GROUP_LIVE = "group_live"
 MEMBER = "member"
 #: The park description by which groups were last derived: field `fingerprint`.
 PARK_EDITION = "park_edition"
-#: How far the rollup is, for a process that goes on from there (`ingest.rollup.series.progress`).
+#: How far the rollup is, for a process that continues from there (`ingest.rollup.series.progress`).
 ROLLUP_PROGRESS = "rollup_progress"
 EVENT = "event"
 GATEWAY_STATUS = "gateway_status"
@@ -30,7 +30,7 @@ SLOT_MS = 15 * 60 * 1000
 LIVE_MS = 10 * 1000
 #: A row that arrives later than this after the end of its slot leaves a `late` point.
 LATE_AFTER_MS = 60 * 1000
-#: A group's slot waits so long after its end for its meters.
+#: How long a group's slot waits for its meters after its end.
 GROUP_GRACE_MS = 5 * 60 * 1000
 #: How far back the rollup rereads `late` each time.
 LATE_REREAD_MS = 10 * 60 * 1000

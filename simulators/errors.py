@@ -2,11 +2,11 @@
 
 SimulatorError
 ├── ServerError        a private server cannot be started (`simulators.demo.servers`)
-├── OrderRefused       a fault was ordered that the park does not know; the orderer must change it
+├── OrderRefused       a fault was ordered that the park does not have; change the order
 ├── ParkGone           no simulated park answers at the socket
 ├── DeliveryFailed     not everything was acknowledged in the time allowed
 ├── DemoIsRunning      another demo runs in this clone
-└── DemoFailed         a program of the demo has ended early, or something did not come true in time
+└── DemoFailed         a program of the demo has ended early, or a step took too long
 """
 
 
@@ -19,7 +19,7 @@ class ServerError(SimulatorError):
 
 
 class OrderRefused(SimulatorError):
-    """A fault for a target or of a kind that the park does not know; the message says which it knows."""
+    """A fault for a target or of a kind that the park does not have; the message lists what it has."""
 
 
 class ParkGone(SimulatorError):
@@ -35,11 +35,11 @@ class DemoIsRunning(SimulatorError):
 
 
 class DemoFailed(SimulatorError):
-    """The demo cannot go on; the message names the program and has the end of its log."""
+    """The demo cannot continue; the message names the program and has the end of its log."""
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error to show of those that ended together: one of ours, where there is one."""
+    """Return the one error to show of an exception group: one of ours, where there is one."""
     found: BaseException = group.subgroup(SimulatorError) or group
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]

@@ -1,8 +1,8 @@
 """What to simulate, read from files: the gateways' own configuration and a table of loads beside it.
 
-The gateway files say which meter is on which bus; they are what a real gateway would run with. The loads file
-says what flows through each meter. So a simulated meter is wired exactly as the gateway believes. Only the
-keys that matter to a wire are read here; `zonewise-edge check` judges the rest.
+The gateway files, with which real gateways could run, have the meters of each bus; the loads file has what
+flows through each meter. So a simulated meter is wired exactly as the gateway is configured. Only the keys
+that matter to a wire are read here; `zonewise-edge check` checks the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ Ratio = Annotated[Fraction, BeforeValidator(_ratio)]
 
 
 class _Lenient(Model):
-    """A part of a gateway file; keys that matter only to the gateway are passed over."""
+    """A part of a gateway file; keys that matter only to the gateway are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
 
@@ -80,7 +80,7 @@ class GatewayWires(_Lenient):
     meters: tuple[MeterOnBus, ...]
 
     def problems(self) -> Iterator[tuple[Location, str]]:
-        """Yield meters on buses that are not there, and unknown models."""
+        """Yield meters on unknown buses, and unknown models."""
         for number, meter in enumerate(self.meters):
             if meter.bus not in self.buses:
                 yield ("meters", number, "bus"), f"no bus {meter.bus!r}"
@@ -128,7 +128,7 @@ class SimulatedPark(Model):
     loads: Mapping[MeterId, LoadEntry]
 
     def problems(self) -> Iterator[tuple[Location, str]]:
-        """Yield sums of meters that have no load, and sums that go round in a circle."""
+        """Yield sums of meters that have no load, and sums that contain themselves."""
         for meter, entry in self.loads.items():
             for part in entry.sum:
                 if part not in self.loads:

@@ -4,5 +4,5 @@
 |---|---|
 | `gateway_health` | Gateway and meter health |
 | `table` | The dashboards that the product has |
-| `zone_overview` | The zone overview: what a facility manager looks at in the morning, most urgent first |
+| `zone_overview` | The zone overview: the daily dashboard of a facility manager, most urgent first |
 """

@@ -1,7 +1,7 @@
 """Gateway and meter health: where rows get lost and which meter is silent, for technicians.
 
-From top to bottom: is it there, are all rows accounted for, what goes wrong on the lines and the uplink, and
-the meters one by one.
+From top to bottom: is the gateway online, are all rows accounted for, what goes wrong on the lines and the
+uplink, and the meters one by one.
 """
 
 from dashboards.model import queries, units
@@ -12,7 +12,7 @@ from metering import series
 from metering.series import MemberLevel
 
 KEY = "health"
-#: A gateway tells its status every 30 s.
+#: A gateway publishes its status every 30 s.
 _STATUS = "30s"
 _SLOT = "15m"
 _GATEWAY_NAME = "$tag_gateway"

@@ -1,4 +1,4 @@
-"""The zone overview: what a facility manager looks at in the morning, most urgent first.
+"""The zone overview: the daily dashboard of a facility manager, most urgent first.
 
 From top to bottom: now, today against yesterday, energy, peaks, water, the zones compared, and whether the
 figures can be trusted.
@@ -76,7 +76,7 @@ def _now() -> Section:
 
 
 def _live_table(panel_id: int, key: str, unit: str, text: str) -> Panel:
-    """One row per zone: a zone that is silent, or only partly read, says so at once."""
+    """One row per zone, with its state: silent, only partly read, or complete."""
     live, now, at_least, answering, meters = queries.LIVE_COLUMNS
     return Panel(
         panel_id,

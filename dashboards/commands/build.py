@@ -8,7 +8,7 @@ import click
 from dashboards.commands.options import language_option, park_option, sites
 from dashboards.grafana.files import dashboard_files
 from dashboards.grafana.provisioning import Access, data_sources_file, env_secret, file_secret, providers_file
-from dashboards.model.texts import load_texts
+from dashboards.model.languages import load_texts
 
 
 @click.command()

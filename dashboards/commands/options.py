@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from dashboards.commands.sites import load_sites
+from dashboards.model.languages import languages
 from dashboards.model.site import Site
-from dashboards.model.texts import languages
 
 park_option = click.option(
     "--park",

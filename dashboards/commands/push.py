@@ -6,7 +6,7 @@ import click
 
 from dashboards.commands.options import language_option, park_option, sites
 from dashboards.grafana.provisioning import Access
-from dashboards.model.texts import load_texts
+from dashboards.model.languages import load_texts
 
 _NEEDS_EXTRA = """push needs grafana-client, which is kept apart from the other programs.
 Install it into an environment of its own, from a checkout:

@@ -4,8 +4,8 @@
 """
 
 from dashboards.grafana.files import dashboard_files
+from dashboards.model.languages import languages, load_texts
 from dashboards.model.site import Site
-from dashboards.model.texts import languages, load_texts
 
 
 def committed_files(demo: Site) -> dict[str, str]:

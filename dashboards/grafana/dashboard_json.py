@@ -29,7 +29,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from dashboards.grafana.layout import Place, place
+from dashboards.grafana.layout import PanelPlace, place
 from dashboards.grafana.views import AnyPanel, view
 from dashboards.model import queries
 from dashboards.model.panel import Board, Choice, Panel, Section, Variable
@@ -53,11 +53,11 @@ class InfluxQuery(Dataquery, Builder[Dataquery]):
         self._fields = {"refId": ref, "query": text, "rawQuery": True, **fields}
 
     def build(self) -> Dataquery:
-        """Return itself: there is nothing to check."""
+        """Return the query unchanged; it needs no check."""
         return self
 
     def to_json(self) -> Mapping[str, object]:
-        """Return what stands in a panel's `targets` or an annotation's `target`."""
+        """Return the entry of a panel's `targets` or of an annotation's `target`."""
         return self._fields
 
 
@@ -65,7 +65,7 @@ def to_json(board: Board, site: Site, texts: Texts) -> str:
     """Return a dashboard's JSON text.
 
     Raises:
-        UnknownName: when the catalogue lacks a text.
+        UnknownName: when the language lacks a text.
     """
     built = _dashboard(board, site, texts).build()
     document = json.loads(json.dumps(built, cls=JSONEncoder))
@@ -105,7 +105,7 @@ def _dashboard(board: Board, site: Site, texts: Texts) -> Dashboard:
 
 
 def _events(site: Site, texts: Texts) -> AnnotationQuery:
-    """Open events as marks on every graph; they have no panel of their own, as mostly there are none."""
+    """Open events as marks on every graph; they have no panel of their own, because there are few."""
     source = _source(Source.ROLLUP, site)
     return (
         AnnotationQuery()
@@ -207,5 +207,5 @@ def _source(source: Source, site: Site) -> DataSourceRef:
     return DataSourceRef(type_val=INFLUXDB, uid=site.source_uid(source))
 
 
-def _grid(where: Place) -> GridPos:
+def _grid(where: PanelPlace) -> GridPos:
     return GridPos(x=where.x, y=where.y, w=where.w, h=where.h)

@@ -10,6 +10,6 @@ def dashboard_files(site: Site, texts: Texts) -> dict[str, str]:
     """Return the dashboards' JSON by file name.
 
     Raises:
-        UnknownName: when the catalogue lacks a text.
+        UnknownName: when the language lacks a text.
     """
     return {f"{board.key}.json": to_json(board, site, texts) for board in boards(site)}

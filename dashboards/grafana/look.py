@@ -1,4 +1,4 @@
-"""Colours, thresholds and words of values: one look for one meaning, on every dashboard."""
+"""Colours, thresholds and words of values: the same for the same meaning on every dashboard."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -43,7 +43,7 @@ _NEXT_TO_0, _NEXT_TO_1 = 0.000001, 0.999999
 STEPS: Mapping[Scale, tuple[tuple[float, str], ...]] = MappingProxyType(
     {
         Scale.PLAIN: ((0, "blue"),),
-        # Figures are hidden below 80 % and doubtful below 95 % in reports (facts on interval data).
+        # Reports on interval data commonly hide figures below 80 % and mark those below 95 % as doubtful.
         Scale.COVERAGE: ((0, "red"), (0.8, "yellow"), (0.95, "green")),
         Scale.FAULTS: ((0, "green"), (1, "red")),
     }

@@ -1,4 +1,4 @@
-"""Files with which a Grafana sets itself up: data sources and dashboards of one or several parks. Pure.
+"""Provisioning files that Grafana reads at its start: data sources and dashboards of parks. Pure.
 
 Invariants:
 - No secret stands in a file: Grafana reads tokens and passwords from files of its own at start
@@ -31,9 +31,9 @@ class Access:
 
     Attributes:
         url: As seen from Grafana.
-        username: InfluxDB 1.x with authorisation; nothing for 2.x and 3, or an open 1.x.
+        username: InfluxDB 1.x with authorisation; empty for 2.x and 3, or an open 1.x.
         secret: Grafana's expression for the password or token, such as `$__file{/secrets/token}`;
-            nothing for an open 1.x.
+            empty for an open 1.x.
     """
 
     url: str

@@ -1,7 +1,9 @@
-"""Puts a park's folder, data sources and dashboards into a running Grafana; the one door to grafana-client.
+"""Puts a park's folder, data sources and dashboards into a running Grafana.
 
-Idempotent: everything is addressed by its uid, so a second push changes nothing that has not changed. What
-somebody made by hand under other uids is left alone. Import this module only to push: grafana-client is an
+Only this module imports grafana-client.
+
+Idempotent: everything is addressed by its uid, so a push changes only what differs. What was made by
+hand under other uids is left as it is. Import this module only to push: grafana-client is an
 extra of its own (docs/decisions/0005).
 
 Source: Grafana documentation "HTTP API": Folder, Data source, Dashboard.
@@ -57,7 +59,7 @@ def push(url: str, token: str, site: Site, access: Access, texts: Texts) -> Iter
             yield _push_dashboard(api, json.loads(text), site.folder_uid)
     except GrafanaException as error:
         raise PushFailed(f"Grafana at {url} says: {error.message}") from error
-    except OSError as error:  # the client lets its HTTP library's connection errors through
+    except OSError as error:  # the client does not catch connection errors of its HTTP library
         raise PushFailed(f"Grafana at {url} cannot be reached: {error}") from error
 
 
@@ -77,7 +79,7 @@ def _push_source(api: Any, wanted: Mapping[str, Any]) -> Pushed:  # noqa: ANN401
     if _maybe(lambda: api.datasource.get_datasource_by_uid(uid)) is None:
         api.datasource.create_datasource(wanted)
         return Pushed("data source", uid, "created")
-    # Grafana never shows a secret, so whether it has changed cannot be told: write it again.
+    # Grafana never shows a secret, so a change of it cannot be seen: write it again.
     api.datasource.update_datasource_by_uid(uid, wanted)
     return Pushed("data source", uid, "updated")
 
@@ -100,7 +102,7 @@ def _is_same(found: Mapping[str, Any], wanted: Mapping[str, Any], folder_uid: st
 
 
 def _maybe(ask: Any) -> Any:  # noqa: ANN401 - grafana-client has no types
-    """Return what is asked for; `None` where Grafana does not have it."""
+    """Return the answer; `None` where Grafana does not have it."""
     try:
         return ask()
     except GrafanaClientError as error:

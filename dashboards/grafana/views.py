@@ -39,7 +39,7 @@ from dashboards.model.texts import Texts
 #: Tag of the series and column of the tables that hold a zone's id.
 GROUP = "group"
 AnyPanel = bargauge.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
-#: A line is broken where points are further apart than this: a gap is shown as a gap.
+#: A line is broken where points are further apart than this: a gap is not bridged.
 _BREAK_MS = 30 * 60 * 1000
 
 
@@ -48,7 +48,7 @@ def view(panel: Panel, texts: Texts, zones: Mapping[str, str]) -> AnyPanel:
 
     Args:
         panel: What to show.
-        texts: Its words.
+        texts: Its texts.
         zones: Display names of zones by id.
     """
     built = _VIEWS[panel.view](panel, texts)

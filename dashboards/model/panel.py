@@ -1,7 +1,7 @@
 """What a dashboard consists of, before it becomes Grafana's JSON. Pure.
 
-Panel ids are written down, never counted: links, alerts and other languages refer to them. An id is not used
-again for another panel.
+Panel ids are written in the code, never counted: links, alerts and other languages refer to them. An id is
+not used again for another panel.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class View(StrEnum):
 
 
 class Scale(StrEnum):
-    """What colours and words stand for a value."""
+    """Which colours and words a value has."""
 
     PLAIN = "plain"
     QUALITY = "quality"
@@ -50,7 +50,7 @@ class Panel:
 
     Attributes:
         id: Never reused within its dashboard.
-        key: In the catalogue's `panels`: title and description.
+        key: Key of title and description in the `panels` of a language.
         unit: Grafana's unit id (`dashboards.model.units`).
         width: Of 24.
         interval: Shortest step of a graph: the spacing of the points, so that there are no holes.
@@ -123,7 +123,7 @@ class Board:
     """A dashboard.
 
     Attributes:
-        key: File name, uid and key in the catalogue's `boards`.
+        key: File name, uid, and key in the `boards` of a language.
         since: Range at first, such as `now-7d`.
         refresh: How often it reloads, such as `1m`.
         sibling: Key of the dashboard that it links to.

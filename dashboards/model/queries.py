@@ -1,7 +1,7 @@
 """InfluxQL text from series names. Pure.
 
 Invariants:
-- Measurement names stand unqualified: the data source names the database, so the same text runs on
+- Measurement names are unqualified: the data source names the database, so the same text runs on
   InfluxDB 1.x, 2.x and 3.
 - Shown figures come from derived series; counters are never differenced in a query, because a gap would
   become a spike. The cumulative totals of `gateway_status` are the one exception: they are diagnostics.
@@ -36,7 +36,7 @@ ZONES = f'"level" = \'{Level.ZONE}\' AND "group" =~ /^$zone$/'
 PARK = f"\"level\" = '{Level.PARK}'"
 METERS = '"meter" =~ /^$meter$/'
 GATEWAYS = '"gateway" =~ /^$gateway$/'
-#: What a gateway told itself: the broker's last will says that it is lost, and knows no figures.
+#: Statuses that the gateway itself sent: the last will, sent by the broker, has no figures.
 _TOLD = f'{GATEWAYS} AND "online" = 1'
 RAW_MEDIA = ", ".join(f'"{medium}"' for medium in Medium)
 
@@ -46,7 +46,7 @@ class Query:
     """One query of a panel.
 
     Attributes:
-        legend: Name of its series: `$tag_<tag>`, or a key of the catalogue's `legends`.
+        legend: Name of its series: `$tag_<tag>`, or a key of the `legends` of a language.
         table: Whether Grafana shows rows and columns instead of series.
     """
 
@@ -141,7 +141,7 @@ def own_supply(*, where: str) -> str:
     return _select(f"({use} - {imported}) / {use}", series.GROUP_15M, where, '"group"')
 
 
-#: Columns of `live`: coverage, then the figure, what it is at least, and the meters fresh and expected.
+#: Columns of `live`: coverage, then the figure, the least that it can be, and the meters fresh and expected.
 LIVE_COLUMNS = ("live", "now", "at_least", "answering", "meters")
 
 
@@ -159,7 +159,7 @@ def live(field: str, *, where: str) -> str:
 
 
 def live_course(field: str, *, where: str) -> str:
-    """Course of live power (W) or flow (m3/h) per group; a gap stays a gap."""
+    """Course of live power (W) or flow (m3/h) per group; gaps are not filled."""
     return _select(f'mean("{field}")', series.GROUP_LIVE, where, 'time($__interval), "group" fill(null)')
 
 
@@ -229,12 +229,12 @@ def open_events(language: str) -> str:
 
 
 def gateway_online() -> str:
-    """Whether each gateway is there: 1 or 0."""
+    """Whether each gateway is online: 1 or 0."""
     return _select('last("online") AS "online"', series.GATEWAY_STATUS, GATEWAYS, '"gateway"')
 
 
 def gateway_online_course() -> str:
-    """When each gateway was there; a step in which it was ever lost counts as lost."""
+    """When each gateway was online; a step in which it was offline at any time counts as offline."""
     by = 'time($__interval), "gateway" fill(null)'
     return _select('min("online")', series.GATEWAY_STATUS, GATEWAYS, by)
 
@@ -248,7 +248,7 @@ ACCOUNT_FIELDS = ("read", "stored", "quarantined", "held", "dropped")
 
 
 def gateway_accounts() -> str:
-    """Rows per gateway: read = stored + quarantined + held + dropped, and what does not add up."""
+    """Rows per gateway: read = stored + quarantined + held + dropped, and the difference."""
     balance = " - ".join(f'last("{field}")' for field in ACCOUNT_FIELDS)
     columns = [*_named("last", ACCOUNT_FIELDS), f'{balance} AS "unaccounted"']
     return _select(", ".join(columns), series.GATEWAY_STATUS, _TOLD, '"gateway"')
@@ -281,5 +281,5 @@ def meter_values() -> str:
 
 
 def gateway_values() -> str:
-    """Gateways that ever told their status: the values of `$gateway`."""
+    """Gateways that ever sent a status: the values of `$gateway`."""
     return f'SHOW TAG VALUES FROM "{series.GATEWAY_STATUS}" WITH KEY = "gateway"'

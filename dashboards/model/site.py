@@ -2,7 +2,7 @@
 
 Parks are kept apart: each has its own data sources, folder and dashboards, and nothing in them can be
 switched to another park (docs/decisions/0007). All uids are derived from the park's id and never change,
-because links, alerts and permissions hang on them. Grafana takes at most 40 characters of `[a-zA-Z0-9_-]`.
+because links, alerts and permissions refer to them. Grafana takes at most 40 characters of `[a-zA-Z0-9_-]`.
 Pure.
 """
 
@@ -33,7 +33,7 @@ class Site:
         park: Park id.
         name: Display name; also the folder's title.
         timezone: IANA name; days begin at its midnight.
-        zones: Display names of zones by id: series only know ids.
+        zones: Display names of zones by id: series contain ids only.
     """
 
     park: str

@@ -1,29 +1,27 @@
-"""The words of the dashboards, one catalogue per language under `dashboards/locales/`.
+"""The texts of the dashboards in one language. Pure; `dashboards.model.languages` reads them.
 
-A language is an addition: a new file with the same keys. Tag and field names are never translated.
+Tag and field names are never translated.
 """
 
 from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import Path
 from typing import TypeVar
 
 from dashboards.model.panel import Scale
 from metering.errors import UnknownName
-from metering.program.config import Model, load
+from metering.program.form import Model
 
 Entry = TypeVar("Entry")
 
 
 class PanelText(Model):
-    """Title, and what a reader must know to use the figure."""
+    """Title, and how to read the figure."""
 
     title: str
     description: str
 
 
 class Texts(Model):
-    """A message catalogue."""
+    """The texts of one language."""
 
     language: str
     boards: Mapping[str, PanelText]
@@ -36,26 +34,26 @@ class Texts(Model):
     states: Mapping[Scale, Mapping[str, str]]
 
     def panel(self, key: str) -> PanelText:
-        """Title and description of a panel.
+        """Return title and description of a panel.
 
         Raises:
-            UnknownName: when the catalogue lacks them.
+            UnknownName: when the language lacks them.
         """
         return _entry(self.panels, key, f"{self.language}: panels")
 
     def board(self, key: str) -> PanelText:
-        """Title and description of a dashboard.
+        """Return title and description of a dashboard.
 
         Raises:
-            UnknownName: when the catalogue lacks them.
+            UnknownName: when the language lacks them.
         """
         return _entry(self.boards, key, f"{self.language}: boards")
 
     def word(self, table: str, key: str) -> str:
-        """A short text of `sections`, `legends`, `columns`, `variables` or `words`.
+        """Return a short text of `sections`, `legends`, `columns`, `variables` or `words`.
 
         Raises:
-            UnknownName: when the catalogue lacks it.
+            UnknownName: when the language lacks it.
         """
         words: Mapping[str, str] = getattr(self, table)
         return _entry(words, key, f"{self.language}: {table}")
@@ -65,21 +63,3 @@ def _entry(table: Mapping[str, Entry], key: str, where: str) -> Entry:
     if key not in table:
         raise UnknownName(f"catalogue {where} has no {key!r}")
     return table[key]
-
-
-def languages() -> tuple[str, ...]:
-    """Languages that have a catalogue."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
-
-
-def load_texts(language: str) -> Texts:
-    """Read a catalogue.
-
-    Raises:
-        ConfigError: when there is none, with every problem in it.
-    """
-    return load(_folder() / f"{language}.yaml", Texts)
-
-
-def _folder() -> Path:
-    return Path(str(files("dashboards"))) / "locales"

@@ -3,5 +3,5 @@
 | module | what it holds |
 |---|---|
 | `panels` | Runs every panel's query against a live store |
-| `render` | Turns a panel's query into what Grafana would send for a time range |
+| `render` | Turns a panel's query into the text that Grafana sends for a time range |
 """

@@ -1,6 +1,6 @@
-"""Runs every panel's query against a live store: a dashboard that shows nothing is a fault, not a view.
+"""Runs every panel's query against a live store: a dashboard that shows nothing is a fault.
 
-A panel is rendered as Grafana would when the dashboard is opened, its variables filled by their own queries.
+A panel is rendered as Grafana does when a dashboard is opened; variables are filled by their own queries.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,21 +15,21 @@ from dashboards.verify.render import Range, panel_range, parse_span, render, ste
 from ingest.store.contract import Series, Store
 from ingest.store.errors import StoreError, StoreUnavailable
 
-#: A quarter-hour is published at the latest this long after its start; "today" has nothing before.
+#: A quarter-hour is published at the latest this long after its start; "today" is empty before.
 _FIRST_SLOT = timedelta(minutes=20)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one query gave.
+    """The result of one query.
 
     Attributes:
         board: Key of the dashboard.
         name: Key of the panel with its query's letter, or `$` and the name of a variable.
         series: Series returned.
         values: Values in them that are not null.
-        problem: What the store said, or why nothing could be asked; empty where it answered.
-        excused: Whether nothing is to be expected at this time of the day.
+        problem: The error of the store, or why there was no query; empty where the store answered.
+        excused: Whether no data are expected at this time of the day.
     """
 
     board: str
@@ -41,7 +41,7 @@ class Check:
 
     @property
     def is_good(self) -> bool:
-        """Whether there is something to see, or rightly nothing."""
+        """Whether the query returned values, or is excused."""
         return not self.problem and (self.values > 0 or self.excused)
 
 
@@ -55,7 +55,7 @@ def verify(board: Board, site: Site, store: Store, *, now: datetime) -> Iterator
         now: Time at which the dashboard is opened; with a time zone.
 
     Raises:
-        StoreUnavailable: when the store does not answer: then nothing can be said of any panel.
+        StoreUnavailable: when the store does not answer, so that no panel can be checked.
     """
     opened = _Opened(board, site, store, now, {choice.name: choice.values[:1] for choice in board.choices})
     for variable in board.variables:
@@ -68,7 +68,7 @@ def verify(board: Board, site: Site, store: Store, *, now: datetime) -> Iterator
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A dashboard as somebody has just opened it; `variables` fills as they are asked."""
+    """A dashboard that has just been opened; `variables` fills as their queries run."""
 
     board: Board
     site: Site
@@ -113,7 +113,7 @@ def _is_too_early(panel: Panel, now: datetime, site: Site) -> bool:
 
 
 def table(checks: Sequence[Check]) -> str:
-    """Return a table of checks that fits 80 columns, and below it what the store said, once each."""
+    """Return a table of checks that fits 80 columns, and below it the errors of the store, once each."""
     lines = [f"{'dashboard':<10}{'panel or variable':<26}{'series':>8}{'values':>10}  result"]
     lines += [
         f"{check.board:<10}{check.name:<26}{check.series:>8}{check.values:>10}  {_result(check)}"

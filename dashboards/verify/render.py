@@ -1,4 +1,4 @@
-"""Turns a panel's query into what Grafana would send for a time range. Pure.
+"""Turns a panel's query into the text that Grafana sends for a time range. Pure.
 
 Source: `pkg/tsdb/influxdb/influxql` (macros) and `datasource.ts` (`interpolateVariable`) of Grafana: several
 values of a variable become `(a|b)` with regular-expression characters escaped.

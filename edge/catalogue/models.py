@@ -40,17 +40,6 @@ from metering.program.config import load as load_yaml
 from metering.quantities import VOCABULARY, Kind
 
 _FOLDER = Path(__file__).parent / "profiles"
-# Signed by the direction of flow; power factor only where the table says so (see edge.drivers.modbus.decode).
-_DIRECTED = frozenset(
-    {
-        "active_power_w",
-        "active_power_l1_w",
-        "active_power_l2_w",
-        "active_power_l3_w",
-        "reactive_power_var",
-        "flow_m3h",
-    }
-)
 # Keys that do not change how bytes are read; they are left out of a profile's hash.
 _NOT_HASHED = {
     "maker",
@@ -201,6 +190,7 @@ def _hash(table: ModelTable) -> str:
 def _spec(table: ModelTable, quantity: str, register: RegisterTable) -> RegisterSpec:
     known = VOCABULARY.get(quantity)
     is_counter = known.is_counter if known else register.kind is Kind.COUNTER
+    is_directed = known is not None and known.is_directed
     return RegisterSpec(
         quantity=quantity,
         register=table.register_of(register),
@@ -212,7 +202,7 @@ def _spec(table: ModelTable, quantity: str, register: RegisterTable) -> Register
         modulus=None if register.modulus is None else Fraction(register.modulus),
         poll=register.poll or PollClass.FAST,
         is_counter=is_counter,
-        directed=quantity in _DIRECTED if register.directed is None else register.directed,
+        directed=is_directed if register.directed is None else register.directed,
     )
 
 

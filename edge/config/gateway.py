@@ -23,9 +23,9 @@ from edge.drivers.settings import (
     Tcp,
     Transport,
 )
+from metering.program.addresses import Address
 from metering.program.config import load
 from metering.program.connection import Broker
-from metering.program.local_http import Address
 
 
 class ClockSource(StrEnum):

@@ -22,10 +22,9 @@ from edge.drivers.transformers import TransformerRatio
 from edge.errors import UnknownModel
 from metering.errors import ConfigError
 from metering.names import GATEWAY_ID_PATTERN, METER_ID_PATTERN, PARK_ID_PATTERN
-from metering.program.addresses import parse_address
+from metering.program.addresses import Address, parse_address
 from metering.program.config import Location, Model, NotKnown, did_you_mean, while_known
 from metering.program.connection import Broker, HttpAddress
-from metering.program.local_http import Address
 from metering.program.mistakes import shown
 
 _RATIO_PATTERN = r"^[0-9.]+(/[0-9.]+)?$"

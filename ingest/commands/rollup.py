@@ -21,8 +21,9 @@ from ingest.store.influx import open_store
 from metering.park.folder import ParkFolder, load_one_park
 from metering.park.model import Park
 from metering.program import stop_signals
+from metering.program.addresses import Address
 from metering.program.connection import HttpAddress
-from metering.program.local_http import Address, serving
+from metering.program.local_http import serving
 
 _LOGGER = logging.getLogger(__name__)
 

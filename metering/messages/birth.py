@@ -18,14 +18,14 @@ from metering.quantities import Medium
 
 T = TypeVar("T")
 
-#: A week: nobody polls a meter more rarely, and a slot waits for two periods.
+#: A week: no meter is polled more rarely, and a slot waits for two periods.
 _MAX_POLL_S = 7 * 86_400.0
 _MAX_TIME_MS = 2**53
-#: What one birth may say, several times what a large gateway has to say.
+#: Limits of one birth: several times what a large gateway needs.
 MAX_BYTES = 256 * 1024
 MAX_METERS = 1000
 _MAX_COUNTERS = 64
-#: The longest text that a meter can give: 125 registers.
+#: The longest text that a meter can return: 125 registers.
 _MAX_TEXT = 250
 
 
@@ -62,7 +62,7 @@ class MeterFacts:
         ct_primary_a: Rated primary current of its current transformers, A; `None` = it has none.
         vt_primary_v: Rated primary voltage of its voltage transformers, V; `None` = it has none.
         since_ms: Since when this device was there, UTC; `None` = since the birth. No property of the device:
-            facts that differ in nothing else are the same.
+            facts that differ only in it are equal.
     """
 
     model: str
@@ -92,7 +92,7 @@ class MeterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """A gateway's self-description; `time_ms` is when it was drawn up, UTC."""
+    """A gateway's self-description; `time_ms` is when it was made, UTC."""
 
     gateway: str
     epoch: str

@@ -3,10 +3,10 @@
 Contract:
 - The gateway builds a `Message` of valid rows and `encode`s it once; every resend carries the same bytes.
 - Ingest `decode`s bytes of anyone into an `Envelope`: gateway, epoch, seq and the shape of the blocks are
-  checked here, the rows are left as they came, for `ingest.validation.rows` to judge one by one.
-- A body may be deflated (zlib). The first byte tells: JSON starts with `{`, zlib never does.
+  checked here, the rows are left as they came, for `ingest.validation.rows` to validate one by one.
+- A body may be deflated (zlib). The first byte tells which: JSON starts with `{`, zlib never does.
 - Sizes: at most 128 KiB on the wire and 1 MiB inflated. `encode` refuses to build a larger one, `decode`
-  stops inflating at the limit, so a bomb costs 1 MiB.
+  stops inflating at the limit, so a decompression bomb costs 1 MiB.
 """
 
 import re
@@ -28,11 +28,11 @@ MAX_INFLATED_BYTES = 1024 * 1024
 MAX_ROWS = 500
 #: Columns of a block, far above what any meter has; without a bound one message could fill the memory.
 MAX_COLUMNS = 256
-#: What JSON and the outbox's key have room for; 35 years of a thousand messages a second.
+#: The largest number that fits into JSON and the outbox's key; 35 years of a thousand messages a second.
 MAX_SEQ = 2**40 - 1
-#: What a gateway closes a message at, well below the limits above.
+#: A gateway closes a message at these sizes, well below the limits above.
 TARGET_BYTES = 64 * 1024
-#: What a gateway has unacknowledged at most, and what ingest queues of it at most.
+#: The most that a gateway has in flight, and that ingest queues of one gateway.
 WINDOW_MESSAGES = 64
 WINDOW_BYTES = 1_000_000
 
@@ -87,13 +87,13 @@ class Message:
 
     @property
     def row_count(self) -> int:
-        """Rows in all blocks: what the accounts of both ends count."""
+        """Rows in all blocks: the unit of the accounts at both ends."""
         return sum(len(block.rows) for block in self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """A block as received: its rows are lists of anything, or not even lists."""
+    """A block as received: its rows may be lists of anything, or anything else."""
 
     medium: str
     quantities: tuple[str, ...]
@@ -102,7 +102,7 @@ class RawBlock:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A decoded message whose rows are still to be judged."""
+    """A decoded message whose rows are not validated yet."""
 
     gateway: str
     id: MessageId
@@ -145,15 +145,15 @@ def deflate(body: bytes) -> bytes:
 
 
 def is_deflated(body: bytes) -> bool:
-    """Tell by the first byte; a zlib stream with the default window starts with 0x78."""
+    """Tell by the first byte whether a body is deflated; a zlib stream starts with 0x78 (default window)."""
     return body[:1] == b"\x78"
 
 
 def inflate(body: bytes) -> bytes:
-    """Undo `deflate`, never giving more than `MAX_INFLATED_BYTES`.
+    """Undo `deflate`, never returning more than `MAX_INFLATED_BYTES`.
 
     Raises:
-        MalformedMessage: `bad_deflate` for a broken stream, `too_large` for a bomb.
+        MalformedMessage: `bad_deflate` for a broken stream, `too_large` above the limit.
     """
     stream = zlib.decompressobj()
     try:
@@ -235,7 +235,7 @@ PROPERTY_ENCODING = "encoding"
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """What the user properties of a data message say, readable even where its body is not.
+    """The user properties of a data message, readable even where its body is not.
 
     Attributes:
         rows: Row count, so that an undecodable message can still be acknowledged in rows.

@@ -1,4 +1,4 @@
-"""JSON bodies of messages, which anybody may have written: parsed within bounds, read by exact types. Pure.
+"""JSON bodies of messages, from any client: parsed within bounds, read by exact types. Pure.
 
 Contract:
 - Whatever the bytes, `parse_json` returns an object or raises `MalformedMessage`, nothing else.
@@ -18,14 +18,14 @@ from metering.errors import MalformedMessage
 
 #: Levels of lists and objects in a body; our own messages have five.
 MAX_DEPTH = 16
-#: Characters of a stranger's value that an error quotes.
+#: Characters of a received value that an error quotes.
 _MAX_QUOTED = 80
 
 _CONTAINERS = frozenset((list, dict))
 
 
 def parse_json(body: bytes) -> Mapping[str, Any]:
-    """Read a JSON object; NaN and Infinity, which JSON does not have, become floats to be judged.
+    """Read a JSON object; NaN and Infinity, which JSON does not have, become floats, validated later.
 
     Raises:
         MalformedMessage: `invalid_utf8`, `not_json`, or `bad_envelope` when it is no object or nested too
@@ -45,7 +45,7 @@ def _parse_leniently(body: bytes) -> Any:  # noqa: ANN401 - JSON of a stranger i
     """Second try for bodies with NaN literals, which the fast parser refuses as a whole."""
     try:
         parsed = json.loads(body.decode("utf-8"), parse_constant=lambda _name: math.nan)
-        # Half a surrogate pair, as an escape, is no text that could be written anywhere.
+        # Half a surrogate pair, as an escape, cannot be encoded as UTF-8.
         json.dumps(parsed, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise MalformedMessage("invalid_utf8", str(error)) from error
@@ -64,7 +64,7 @@ def _check_depth(parsed: object) -> None:
 
 
 def _inside(containers: Iterable[Any]) -> Iterator[Any]:
-    """Yield the lists and objects that stand directly in some of them."""
+    """Yield the lists and objects that are direct elements of the given ones."""
     for one in containers:
         values = one.values() if type(one) is dict else one
         # In C, because most lists are rows of plain values: this is ingest's hot path.
@@ -73,7 +73,7 @@ def _inside(containers: Iterable[Any]) -> Iterator[Any]:
 
 
 def check_schema(parsed: Mapping[str, Any], schema: int, what: str) -> None:
-    """Check the number that a body gives as its `schema`.
+    """Check the `schema` of a body.
 
     Raises:
         MalformedMessage: `wrong_schema`.
@@ -129,6 +129,6 @@ def text(value: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return a stranger's value for an error message, cut to a bounded length."""
+    """Return a received value for an error message, cut to a bounded length."""
     written = repr(value)
     return written if len(written) <= _MAX_QUOTED else f"{written[:_MAX_QUOTED]}…"

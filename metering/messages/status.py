@@ -1,9 +1,8 @@
-"""The status (gateway -> ingest, retained): is it there, and where are its rows.
+"""The status (gateway -> ingest, retained): is it online, and where are its rows.
 
-Sent every 30 s and at a clean stop; the broker sends `offline(...)` as the last will. Per epoch that the
-gateway still holds anything of, and always for the present one:
-read = stored + quarantined + held + dropped. After an unclean stop `read` is what was sent or spilled, at
-least, and `read_is_known` is false.
+Sent every 30 s and at a clean stop; the broker sends `offline(...)` as the last will. For each epoch of
+which the gateway still holds rows, and always for the present one: read = stored + quarantined + held +
+dropped. After an unclean stop `read` is what was sent or spilled, at least, and `read_is_known` is false.
 """
 
 from collections.abc import Mapping
@@ -23,11 +22,11 @@ class EpochAccount:
     """Rows of one epoch.
 
     Attributes:
-        read: Rows that polls gave.
-        stored: Rows that ingest says are in InfluxDB.
-        quarantined: Rows that ingest says are in its quarantine.
+        read: Rows that polls returned.
+        stored: Rows that ingest has acknowledged as stored.
+        quarantined: Rows that ingest has acknowledged as quarantined.
         held: Rows waiting here, in memory or on disk.
-        dropped: Rows given up here, because the outbox was full.
+        dropped: Rows deleted here, because the outbox was full.
         read_is_known: False after an unclean stop.
     """
 
@@ -53,7 +52,7 @@ class EpochAccount:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a gateway is.
+    """The state of a gateway.
 
     Attributes:
         time_ms: Gateway's clock; 0 in the last will, which is written long before it is sent.
@@ -61,7 +60,7 @@ class Status:
         clean_stop: Whether the previous run of the process ended cleanly; `None` = first run or unknown.
         counters: Totals since the process started, but for `GAUGES`.
         clock: Where the gateway has its time from: `system` (kept by NTP), `trusted`, `ingest` or `none`;
-            empty where it does not say.
+            empty where it is not reported.
     """
 
     gateway: str
@@ -79,10 +78,10 @@ class Status:
             raise ValueError(f"status of {self.gateway!r}, epoch {self.epoch!r}: not ids")
 
 
-#: State of an ingest instance that takes nothing until its clock is right.
+#: State of an ingest instance that takes no messages until its clock is right.
 HOLDING = "holding"
 
-#: Numbers that every status carries, 0 where nothing happened, so that dashboards always have a series.
+#: Numbers in every status, 0 where nothing happened, so that dashboards always have a series.
 COUNTERS = (
     "polls",
     "timeouts",
@@ -99,7 +98,7 @@ COUNTERS = (
     "oldest_held_s",
     "clock_steps",
 )
-#: Those of them that say how it is now. Rows on their way are `held` for less than a second, so that a status
+#: Those of them that are not totals. Rows on their way are `held` for less than a second, so that a status
 #: may see a poll's rows as held every time; `oldest_held_s` tells them from rows that wait.
 GAUGES = frozenset({"meters_silent", "meters_counter_missing", "meters_unconfirmed", "oldest_held_s"})
 
@@ -164,21 +163,21 @@ def _parse_account(parsed: Mapping[str, Any]) -> EpochAccount:
 
 
 def encode_ingest(*, online: bool, time_ms: int) -> bytes:
-    """Return the body of an ingest instance's own status (retained; its last will says offline)."""
+    """Return the body of an ingest instance's own status (retained; its last will is offline)."""
     return orjson.dumps({"schema": SCHEMA, "online": online, "time_ms": time_ms})
 
 
 def encode_holding() -> bytes:
-    """Return the body of an ingest instance's own status while it takes nothing.
+    """Return the body of an ingest instance's own status while it takes no messages.
 
-    Offline to gateways of every version: they send a probe now and then. It carries no time, since the clock
-    is in doubt.
+    Gateways of every version read it as offline and send a probe now and then. It carries no time, since the
+    clock is in doubt.
     """
     return orjson.dumps({"schema": SCHEMA, "online": False, "time_ms": 0, "state": HOLDING})
 
 
 def is_holding(body: bytes) -> bool:
-    """Return whether the ingest instance says that it is there and takes nothing.
+    """Return whether an ingest instance is holding: it runs, and takes no messages.
 
     Raises:
         MalformedMessage: when it is not JSON.
@@ -187,7 +186,7 @@ def is_holding(body: bytes) -> bool:
 
 
 def decode_ingest(body: bytes) -> bool:
-    """Tell whether the ingest instance says that it is online.
+    """Return whether an ingest instance is online by its status.
 
     Raises:
         MalformedMessage: when it is not such a status.

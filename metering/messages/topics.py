@@ -39,12 +39,12 @@ def data(park: str, gateway: str) -> str:
 
 
 def birth(park: str, gateway: str) -> str:
-    """Where a gateway says what its meters are (retained)."""
+    """Where a gateway publishes what its meters are (retained)."""
     return str(GatewayTopic(park, gateway, "birth"))
 
 
 def status(park: str, gateway: str) -> str:
-    """Where a gateway says how it is (retained; also its last will)."""
+    """Where a gateway publishes its state (retained; also its last will)."""
     return str(GatewayTopic(park, gateway, "status"))
 
 
@@ -54,7 +54,7 @@ def ack(park: str, gateway: str) -> str:
 
 
 def ingest_status(park: str, instance: str = "+") -> str:
-    """Where an ingest instance says whether it is online; `+` gives the filter for all."""
+    """Where an ingest instance publishes whether it is online; `+` gives the filter for all."""
     return str(IngestTopic(park, instance, "status"))
 
 
@@ -64,7 +64,7 @@ def ingest_event(park: str, instance: str) -> str:
 
 
 def maybe_parse(topic: str) -> GatewayTopic | IngestTopic | None:
-    """Read a topic; `None` for one that is not ours."""
+    """Read a topic; `None` for any other."""
     parts = topic.split("/")
     if parts[:2] != ["zonewise", "v1"]:
         return None

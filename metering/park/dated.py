@@ -1,8 +1,8 @@
 """Dated relations: what held when.
 
 A `Dated` is a sequence of half-open spans that do not overlap. Outside its spans there is no value, and none
-is guessed: past `valid_to` the answer is "nothing", never the last one. Instants are UTC milliseconds; the
-days that a person writes are days of the park's time zone.
+is assumed: past `valid_to` it is `None`, never the last one. Instants are UTC milliseconds;
+days in a file are days of the park's time zone.
 """
 
 from bisect import bisect_right
@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-#: Before and after every instant that a reading can have.
+#: Before and after the time of every reading.
 BEGINNING_MS = -(2**62)
 END_MS = 2**62
 
@@ -59,7 +59,7 @@ class Dated(Generic[T]):
         return self.spans[index].value
 
     def changes_ms(self) -> Iterator[int]:
-        """Yield the instants at which the value begins or ends to hold."""
+        """Yield the instants at which a value begins or ends."""
         for span in self.spans:
             if span.from_ms != BEGINNING_MS:
                 yield span.from_ms
@@ -68,7 +68,7 @@ class Dated(Generic[T]):
 
     @property
     def values(self) -> tuple[T, ...]:
-        """All values that ever hold."""
+        """The values of all spans."""
         return tuple(span.value for span in self.spans)
 
 

@@ -1,4 +1,4 @@
-"""The form of the park description file (`park.yaml`); `metering.park.file` makes a `Park` of it.
+"""The form of the park description file (`park.yaml`); `metering.park.file` turns it into a `Park`.
 
 A relation is written as one value that always holds, or as a list of spans with `valid_from` (included) and
 `valid_to` (excluded), each a local day or an instant.
@@ -26,7 +26,7 @@ QuantityName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 
 
 class DatedEntry(Model):
-    """What every dated table has in common."""
+    """The keys that every dated table has."""
 
     valid_from: datetime | date | None = Field(
         default=None, description="First local day or instant; default: always"
@@ -236,7 +236,7 @@ class ParkDescription(Model):
             yield here, f"{feeder!r} measures {self.meters[feeder].medium}, not {fed.medium}"
 
     def _loops(self) -> Iterator[tuple[Location, str]]:
-        """A meter that feeds itself, over any number of steps, at any one time."""
+        """Yield meters that feed themselves at any time, directly or through others."""
         feeders = dict(self._known_feeders(ZoneInfo(self.timezone)))
         instants = {BEGINNING_MS, *(t for relation in feeders.values() for t in relation.changes_ms())}
         for meter in feeders:

@@ -64,7 +64,7 @@ def load_park(path: Path) -> Park:
 
 
 def load_parks(folder: Path) -> dict[str, Park]:
-    """Read every `*.yaml` of a folder as a park description; gives the parks by id.
+    """Read every `*.yaml` of a folder as a park description; return the parks by id.
 
     Raises:
         ConfigError: with the problems of all files; also for an empty folder or a park described twice.

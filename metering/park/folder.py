@@ -1,7 +1,7 @@
 """The folder of park descriptions while a program runs: whether one of them has been edited.
 
-An edit is noticed by name, size and time of the files. Faulty descriptions are reported once per edit; who
-asks goes on by those of before.
+An edit is noticed by name, size and time of the files. Faulty descriptions are reported once per edit; the
+caller goes on with the ones before.
 """
 
 from pathlib import Path
@@ -22,12 +22,12 @@ class DescriptionsFolder:
     def _look(self) -> tuple[tuple[str, int, int], ...]:
         try:
             found = [(path.name, path.stat()) for path in sorted(self._folder.glob("*.yaml"))]
-        except OSError:  # a file that goes while we look is an edit, too
+        except OSError:  # a file that disappears meanwhile is an edit, too
             return ()
         return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
 
     def maybe_edited(self) -> dict[str, Park] | None:
-        """Return the parks anew when a file was edited since the last call.
+        """Return the parks, read again, when a file was edited since the last call.
 
         Raises:
             ConfigError: when the descriptions are faulty now.
@@ -48,7 +48,7 @@ class ParkFolder:
         self._park = park
 
     def maybe_edited(self) -> Park | None:
-        """Return the park anew when a file was edited since the last call.
+        """Return the park, read again, when a file was edited since the last call.
 
         Raises:
             ConfigError: when the descriptions are faulty now, or the park is gone.

@@ -1,8 +1,8 @@
 """The park: what a reading means. Meters, their places, tenants, gateways and feeders, each relation dated.
 
 `Park` is what the programs use, built by `metering.park.file` from a park description. A meter is a measuring
-point; the device at it may change without the park knowing. Moving a meter to another zone or tenant is a new
-span here and touches no gateway and no stored reading.
+point; an exchange of its device does not change the description. When a meter moves to another zone or
+tenant, a span is added here; gateways and stored readings stay as they are.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from metering.series import Level
 
 
 class Role(StrEnum):
-    """What a meter's flow is for; decides its part in a zone's use."""
+    """What the flow through a meter is for; decides its part in a zone's use."""
 
     GRID = "grid"
     GENERATION = "generation"

@@ -1,9 +1,9 @@
 """Hosts and ports as people write them. Pure."""
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from metering.program.local_http import Address
 from metering.program.mistakes import shown
 
 _MAX_PORT = 65535
@@ -12,16 +12,27 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.%\w]*)\](?::(.*))?")
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port; to listen, port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 def parse_address(written: object, *, min_port: int = 1, maybe_port: int | None = None) -> object:
     """Read `host:port`.
 
     Args:
-        written: What stands in the file.
-        min_port: Smallest port; 0 where any free one will do.
+        written: The text in the file.
+        min_port: Smallest port; 0 where any free one is allowed.
         maybe_port: Port where only a host is written.
 
     Raises:
-        ValueError: when it is no such address.
+        ValueError: when it has another form.
     """
     if isinstance(written, Address):
         return written
@@ -39,7 +50,7 @@ def parse_host(written: object) -> object:
     """Check a host name or address.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is neither.
     """
     if not isinstance(written, str):
         return written

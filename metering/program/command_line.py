@@ -1,6 +1,6 @@
 """What the command lines of all programs share: commands imported when they are called, and how errors end.
 
-Exit codes: 0 done, 1 it could not be done now, 2 the configuration or the call is wrong, all of it listed.
+Exit codes: 0 done, 1 failed, 2 the configuration or the call is wrong; all mistakes are listed.
 """
 
 import importlib
@@ -14,13 +14,13 @@ from metering.program import logs, stop_signals
 
 
 class LazyCommands(click.Group):
-    """A group whose command `name` is `<package>.<name>.command`, imported when it is asked for.
+    """A group whose command `name` is `<package>.<name>.command`, imported when it is called.
 
     Args:
         name: Of the program.
         package: Where the commands are.
         commands: Their names, in the order of the help page.
-        services: Those of them that run until they are stopped, and obey the stop signals themselves.
+        services: Those of them that run until they are stopped, and handle stop signals themselves.
         help: Text of the help page.
     """
 

@@ -2,8 +2,8 @@
 
 Contract:
 - `load` touches no network; of the file system it reads the one file and asks what paths mean.
-- A model is a `Model` (`metering.program.form`). It may define `problems()`, which yields what only the whole
-  can tell (an unknown name, a double id) as `(location, message)`, and `problems_on(folder)`.
+- A model is a `Model` (`metering.program.form`). It may define `problems()`, which yields mistakes that only
+  the whole shows (an unknown name, a double id) as `(location, message)`, and `problems_on(folder)`.
 - All problems of a file come in one `ConfigError`, those of single values and those across keys together,
   each with file, line and column, and with the nearest known word where a word is unknown.
 - YAML is read by the 1.2 rules (`metering.program.yaml_file`).
@@ -90,7 +90,7 @@ def _sentence(location: Location, several: Sequence[ErrorDetails]) -> str:
 
 
 def _keys_at(model: type[Model], location: Location) -> list[str]:
-    """Return the keys that the models at a location know."""
+    """Return the keys that the models at a location have."""
     annotations: list[Any] = [model]
     for part in location:
         annotations = [deeper for one in annotations for deeper in _descend(one, part)]

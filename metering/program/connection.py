@@ -16,9 +16,8 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from metering.errors import ConfigError, Problem
-from metering.program.addresses import parse_address, parse_host
+from metering.program.addresses import Address, parse_address, parse_host
 from metering.program.config import Model
-from metering.program.local_http import Address
 
 _HTTP_PATTERN = r"^([^:]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}$"
 _MAX_PORT = 65535
@@ -68,7 +67,7 @@ class Tls(Model):
 
 
 class Broker(Model):
-    """The MQTT broker, and who we are to it."""
+    """The MQTT broker, and the user that connects to it."""
 
     host: HostName = Field(description="Name or address of the broker")
     port: int = Field(default=1883, ge=1, le=_MAX_PORT, description="Usually 1883, with TLS 8883")
@@ -108,7 +107,7 @@ class Broker(Model):
 
 @contextmanager
 def _named(key: str, path: Path | None) -> Iterator[None]:
-    """Name the file in errors of the file system and of TLS, which do not."""
+    """Add the file to errors of the file system and of TLS, which do not name it."""
     try:
         yield
     except ssl.SSLError as error:

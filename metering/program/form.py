@@ -1,9 +1,9 @@
-"""The form of a configuration file: models, and what can be told of one that is wrong in places.
+"""The form of a configuration file: models, and what is known of one with mistakes.
 
 Contract:
 - What a model's `problems` yields holds for the values that it reads. A value that is wrong or missing in the
-  file is not known: reading it raises `NotKnown`, and the rule that needed it says nothing.
-- `known_part` makes such a model of any data; it is only ever asked for its `problems`.
+  file is not known: reading it raises `NotKnown`, and the rule that needed it reports nothing.
+- `known_part` makes such a model from any data; only its `problems` are read.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class NotKnown(MeteringError):
-    """A value of the file is wrong, so what depends on it cannot be told."""
+    """A value of the file is wrong, so what depends on it is unknown."""
 
 
 class Model(BaseModel):
@@ -33,7 +33,7 @@ class Model(BaseModel):
         yield from ()
 
     def problems_on(self, folder: Path) -> Iterator[tuple[Location, str]]:
-        """Yield what only this machine can tell, such as two paths of one device.
+        """Yield mistakes that only show on this machine, such as two paths of one device.
 
         Args:
             folder: Where the file lies; relative paths count from it.
@@ -48,7 +48,7 @@ class Model(BaseModel):
     if not TYPE_CHECKING:  # it would take any name for an attribute
 
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - never returns
-            """Tell a value that is not known from an attribute that does not exist."""
+            """Raise `NotKnown` for a field that is not known; other names do not exist."""
             if name in type(self).model_fields:
                 raise NotKnown(name)
             return super().__getattr__(name)
@@ -81,7 +81,7 @@ def known_part(model: type[AnyModel], data: object) -> AnyModel:
             unknown.append(name)
     part = cast("AnyModel", model.model_construct(**known))
     for name in unknown:
-        # Its default would be a guess.
+        # Its default may be another value than the one that was meant.
         part.__dict__.pop(name, None)
     return part
 
@@ -111,7 +111,7 @@ def _inside(annotation: Any, data: Any) -> Any:  # noqa: ANN401 - as above
     """Return what is known of a value that is wrong as a whole.
 
     Raises:
-        NotKnown: when that is nothing.
+        NotKnown: when nothing is known.
     """
     arguments = get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Model):

@@ -1,7 +1,7 @@
 """The local HTTP API of a program: a few read-only pages on loopback, served by a thread of its own.
 
 It serves the command line, people and Prometheus. It never touches the event loop: a page is a function that
-gives a snapshot, so a busy program still answers, and a slow client delays nobody else.
+returns a snapshot, so a busy program still answers, and a slow client delays no other.
 """
 
 import logging
@@ -15,6 +15,7 @@ from socketserver import TCPServer
 from typing import Any
 
 from metering.errors import CannotListen
+from metering.program.addresses import Address
 
 _LOGGER = logging.getLogger(__name__)
 _CLIENT_TIMEOUT_S = 10.0
@@ -29,24 +30,13 @@ class Page:
     status: int = 200
 
 
-#: Page functions by path (`/metrics`); each gives a snapshot and must be safe to call from any thread.
+#: Page functions by path (`/metrics`); each returns a snapshot and must be safe to call from any thread.
 Routes = Mapping[str, Callable[[], Page]]
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @contextmanager
 def serving(address: Address, routes: Routes) -> Iterator[Address]:
-    """Serve the routes while the block runs; gives the address with its real port.
+    """Serve the routes while the block runs; yields the address with its real port.
 
     Raises:
         CannotListen: with the reason and the setting to change.
@@ -66,7 +56,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Bind; the HTTP server's own method also asks the DNS for our name, which may take long."""
+        """Bind; the HTTP server's own method also looks up the host name in the DNS, which may take long."""
         TCPServer.server_bind(self)
 
 

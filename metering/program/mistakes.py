@@ -1,4 +1,4 @@
-"""What is wrong with a value, in our words: the validation library's own never reach a person. Pure."""
+"""What is wrong with a value, in our own texts: those of the validation library are never shown. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def describe(details: ErrorDetails) -> str:
 
 
 def shown(value: Any) -> str:  # noqa: ANN401 - YAML is anything
-    """Return a value as it is shown in a message: short, and in words where it is no single value."""
+    """Return a value as a message shows it: short, and described where it is a list or table."""
     if value is None:
         return "an empty value"
     if isinstance(value, Mapping):

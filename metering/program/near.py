@@ -11,7 +11,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(repr(one) for one in near)}?" if near else ""
 
 
-# One mistake may stand in a file a thousand times.
+# A file may contain the same mistake a thousand times.
 @lru_cache(maxsize=64)
 def _nearest(word: str, known: tuple[str, ...]) -> list[str]:
     return difflib.get_close_matches(word, known, n=3, cutoff=0.6)

@@ -1,11 +1,11 @@
-"""SIGTERM and SIGINT from a program's first line on: noted until the program can stop in order.
+"""SIGTERM and SIGINT from a program's first line on: recorded until the program can stop in order.
 
-A service spends its first second importing modules. A stop signal of that time is noted and obeyed as soon as
-the service can stop in order, with the exit code of a clean stop. Commands that do one thing and end are
-interrupted as ever: they call `restore`.
+A service spends its first second importing modules. A stop signal in that time is recorded and handled as
+soon as the service can stop in order, with the exit code of a clean stop. Commands that do one thing are
+interrupted as usual: they call `restore`.
 
-Before the first line no code of ours runs. Whoever starts the program may block the signals for that moment
-(signal masks outlive an exec); `note` lets them through. This module imports nothing that takes time.
+Before the first line no code of ours runs. The parent process may block the signals for that moment
+(a signal mask survives an exec); `note` unblocks them. This module imports nothing that takes time.
 """
 
 import os
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# A process has one set of signal handlers, so this state is the process's as well.
+# A process has one set of signal handlers, so this state belongs to the process, too.
 _noted: list[int] = []
 _handlers_before: dict[int, Any] = {}
 
 
 def note() -> None:
-    """Note stop signals instead of ending by them, also those that were blocked until now."""
+    """Record stop signals instead of ending by them, also those that were blocked until now."""
     for number in STOP_SIGNALS:
         _handlers_before.setdefault(number, signal.getsignal(number))
         signal.signal(number, _note)
@@ -37,7 +37,7 @@ def _note(number: int, _frame: FrameType | None) -> None:
 
 
 def raise_noted() -> None:
-    """Interrupt a program without an event loop that was told to stop before it could.
+    """Interrupt a program without an event loop when a stop signal was recorded.
 
     Raises:
         KeyboardInterrupt: when a stop signal has come since `note`.
@@ -47,7 +47,7 @@ def raise_noted() -> None:
 
 
 def restore() -> None:
-    """Let stop signals end the process again, as they did before `note`; one that was noted ends it now."""
+    """Let stop signals end the process again, as before `note`; one that was recorded ends it now."""
     while _handlers_before:
         signal.signal(*_handlers_before.popitem())
     if _noted:
@@ -55,7 +55,7 @@ def restore() -> None:
 
 
 def call_on_stop(loop: "asyncio.AbstractEventLoop", stop: "Callable[[], object]") -> None:
-    """Call a function in the loop at each stop signal; at once for one that was noted before."""
+    """Call a function in the loop at each stop signal; at once for one that was recorded before."""
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
     if _noted:

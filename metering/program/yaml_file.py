@@ -1,10 +1,10 @@
-"""YAML by the rules of 1.2: plain data, and where each part of it stands.
+"""YAML by the rules of 1.2: plain data, and the place of each part of it.
 
 Contract:
-- Only `true` and `false` are booleans, `22:00` is text, dates are text until a model says otherwise, and a
-  key that stands twice is an error. Tags make no objects.
-- Aliases are allowed as long as they add at most `MAX_ALIASED_PARTS` parts to the file: a few lines can stand
-  for billions.
+- Only `true` and `false` are booleans, `22:00` is text, dates are text unless a model has a date there, and a
+  key that occurs twice is an error. Tags make no objects.
+- Aliases are allowed as long as they add at most `MAX_ALIASED_PARTS` parts to the file: a few lines can
+  expand to billions.
 - Problems are collected, each with its place; `check` raises them.
 """
 
@@ -15,9 +15,9 @@ import yaml
 
 from metering.errors import ConfigError, Problem
 
-#: Where in a document: keys and list positions from the top.
+#: A place in a document: keys and list positions from the top.
 Location = tuple[str | int, ...]
-#: Parts (scalars, lists, tables) that aliases may add to those that are written.
+#: Parts (scalars, lists, tables) that aliases may add to the written ones.
 MAX_ALIASED_PARTS = 10_000
 #: A file with more problems than this has one cause; the rest is only counted.
 _MAX_PROBLEMS = 200
@@ -67,7 +67,7 @@ class Document:
         self._keys: dict[Location, yaml.Mark] = {}
 
     def parse(self, text: str) -> None:
-        """Read the text into `data`; `check` tells of what is wrong."""
+        """Read the text into `data`; `check` raises what is wrong."""
         loader = _Yaml12(text)
         try:
             node = loader.get_single_node()
@@ -97,10 +97,10 @@ class Document:
             self._add_mark(self._values.get(self.within(location)), message)
 
     def check(self) -> None:
-        """Raise what was recorded.
+        """Raise the recorded problems.
 
         Raises:
-            ConfigError: when anything was.
+            ConfigError: when there are any.
         """
         shown = self._problems[:_MAX_PROBLEMS]
         if len(self._problems) > len(shown):
@@ -125,7 +125,7 @@ class Document:
         built: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                # An unfilled {{ template }} reads like that.
+                # YAML reads an unfilled {{ template }} this way.
                 self._add_mark(key_node.start_mark, "a key is a word, not a list or a mapping")
                 continue
             key = loader.construct_object(key_node)
@@ -142,7 +142,7 @@ class Document:
 
 
 def _check_size(root: yaml.Node) -> None:
-    """Count the parts that aliases stand for without building them.
+    """Count the parts that aliases expand to without building them.
 
     Raises:
         yaml.MarkedYAMLError: when they are too many, or when a part holds itself.

@@ -36,7 +36,7 @@ def command(
     seconds: float,
     period_s: float,
 ) -> None:
-    """Send rows of made-up meters and tell how fast they are stored.
+    """Send rows of made-up meters and measure how fast they are stored.
 
     \b
     Example:

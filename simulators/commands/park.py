@@ -10,7 +10,7 @@ import click
 from metering.program import logs, stop_signals
 from simulators.loads.flows import default_origin_ms
 from simulators.park.control import control_socket
-from simulators.park.park import Park, ParkOptions, park_on_wires, wall_ms
+from simulators.park.park import ParkOptions, RunningPark, park_on_wires, wall_ms
 from simulators.wires import Wires, load_wires
 
 
@@ -76,7 +76,7 @@ async def _run(wires: Wires, options: ParkOptions, maybe_socket: Path | None) ->
         await stop.wait()
 
 
-def _tell(park: Park) -> None:
+def _tell(park: RunningPark) -> None:
     for name, (entry, line) in park.lines.items():
         place = entry.tcp or entry.rtu_over_tcp or entry.serial
         click.echo(f"{name}: {len(line.devices)} devices at {place}")

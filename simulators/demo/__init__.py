@@ -3,9 +3,9 @@
 | module | what it holds |
 |---|---|
 | `demo` | The whole chain on one machine |
-| `figures` | What InfluxDB itself says of a demo |
+| `figures` | The figures of a demo as InfluxDB has them |
 | `program` | A program of ours as a child process |
-| `report` | What a demo says at its end: zones' figures, rows' accounts, and whether anything is missing |
+| `report` | The report at the end of a demo: zones' figures, accounts of rows, and what is missing |
 | `servers` | Private servers for the demo and the tests |
-| `site` | Where a demo lives |
+| `site` | The folder of a demo: configuration, data and logs |
 """

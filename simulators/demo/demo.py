@@ -1,8 +1,8 @@
 """The whole chain on one machine, from simulated meters on real wires to a zone's figures in InfluxDB.
 
 Order: servers, databases, ingest and rollup, the simulated park, gateways, first live rows, history and its
-rollup, live running, a clean stop from the meters' side on, and a report. Any program that ends early ends
-the demo with the end of its log; no child outlives it.
+rollup, live running, a clean stop from the meters' side on, and a report. When a program ends early, the
+demo ends and shows the end of its log; no child process is left.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class DemoOptions:
     """How to run a demo.
 
     Attributes:
-        folder: Where everything of it lives; emptied at the start.
+        folder: Folder of all its files; emptied at the start.
         park: Folder of the park's files.
         days: Length of the history.
         maybe_for_s: Seconds of live running; `None` = until Ctrl-C.
@@ -60,11 +60,11 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions) -> bool:
-    """Run a demo; tells whether nothing was lost and every zone has data.
+    """Run a demo; return whether nothing was lost and every zone has data.
 
     Raises:
         DemoIsRunning: when another one runs in the folder.
-        SimulatorError: when it cannot go on.
+        SimulatorError: when it cannot continue.
         KeyboardInterrupt: when it is stopped before it runs live.
     """
     with empty_folder(options.folder), ExitStack() as stack:
@@ -149,7 +149,7 @@ class Demo:
         """Send the history, and wait until it is acknowledged and rolled up.
 
         Raises:
-            SimulatorError: when it does not get on.
+            SimulatorError: when it makes no progress.
         """
         span = HistorySpan(min(self._figures.first_rows_ms().values()), self._options.days)
         click.echo(f"Sending {span.days} days of history in {len(span.instants):,} steps of 5 min")
@@ -193,7 +193,7 @@ class Demo:
                 )
 
     def live(self) -> None:
-        """Let it run, until its time is over or Ctrl-C."""
+        """Run live, until the time is over or Ctrl-C."""
         maybe_for_s = self._options.maybe_for_s
         until = "Ctrl-C" if maybe_for_s is None else f"{maybe_for_s:g} s are over"
         click.echo(f"Running live until {until}")
@@ -206,7 +206,7 @@ class Demo:
             click.echo("\nStopping")
 
     def finish(self, history: tuple[RowAccount, ...]) -> Outcome:
-        """Stop everything in order and give what there is to report.
+        """Stop everything in order and return the report.
 
         Raises:
             DemoFailed: when a program does not stop cleanly.
@@ -241,7 +241,7 @@ class Demo:
                 yield RowAccount(f"{gateway} live", gateway, account)
 
     def kill(self) -> None:
-        """End whatever still runs."""
+        """End all programs that still run."""
         for program in reversed(self._programs.values()):
             program.kill()
 

@@ -1,4 +1,4 @@
-"""What InfluxDB itself says of a demo: asked over plain HTTP, so that it owes nothing to code of ours."""
+"""The figures of a demo as InfluxDB has them: queried over plain HTTP, independent of the code under test."""
 
 import json
 import urllib.error
@@ -30,7 +30,7 @@ class Found:
 
 
 class Figures:
-    """Questions to the InfluxDB 1.x that holds a park."""
+    """Queries to the InfluxDB 1.x that holds a park."""
 
     def __init__(self, url: str, park: str) -> None:
         self._url = url

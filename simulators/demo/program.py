@@ -1,4 +1,4 @@
-"""A program of ours as a child process: its output goes to a log file, and it dies with its parent."""
+"""A program of ours as a child process: its output goes to a log file, and it ends with its parent."""
 
 import os
 import signal
@@ -15,10 +15,10 @@ _TAIL_LINES = 12
 
 
 class Program:
-    """One child, at work in a folder.
+    """One child process, working in a folder.
 
     Attributes:
-        name: As people see it; also names the log.
+        name: Name shown to the user; also that of the log.
         log: Where its output goes: `logs/` of the folder.
     """
 
@@ -37,7 +37,7 @@ class Program:
             )
 
     def check(self) -> None:
-        """Make sure that it runs.
+        """Raise if it has ended.
 
         Raises:
             DemoFailed: when it has ended, with the end of its log.
@@ -48,16 +48,16 @@ class Program:
             )
 
     def finish(self) -> None:
-        """Wait until it has done its work.
+        """Wait until it has ended.
 
         Raises:
-            DemoFailed: when it says that it could not.
+            DemoFailed: when its exit code is not 0.
         """
         if self._process.wait() != 0:
             raise DemoFailed(f"{self.name} failed (exit code {self._process.returncode}):\n{tail(self.log)}")
 
     def stop(self) -> None:
-        """Ask it to end and wait for that.
+        """Send the stop signal and wait for the end.
 
         Raises:
             DemoFailed: when it does not end cleanly.
@@ -73,7 +73,7 @@ class Program:
             raise DemoFailed(f"{self.name} did not stop cleanly (exit code {code}):\n{tail(self.log)}")
 
     def kill(self) -> None:
-        """End it now, if it still runs."""
+        """Kill it, if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -81,12 +81,12 @@ class Program:
 
 def _before_exec() -> None:
     die_with_parent()
-    # Until the program notes stop signals itself, which is its first act.
+    # Until the program handles stop signals itself, which is the first thing it does.
     stop_signals.block()
 
 
 def nearby(path: Path) -> str:
-    """Return the path as it is shortest from here."""
+    """Return the shorter of the absolute and the relative path."""
     return min(str(path), os.path.relpath(path), key=len)
 
 
@@ -100,6 +100,6 @@ def run_to_end(name: str, module: str, *arguments: str, folder: Path) -> None:
     """Run a program that does one thing.
 
     Raises:
-        DemoFailed: when it could not.
+        DemoFailed: when its exit code is not 0.
     """
     Program(name, module, *arguments, folder=folder).finish()

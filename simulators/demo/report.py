@@ -1,4 +1,4 @@
-"""What a demo says at its end: zones' figures, rows' accounts, and whether anything is missing. Pure."""
+"""The report at the end of a demo: zones' figures, accounts of rows, and what is missing. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from simulators.gateways.accounts import RowAccount
 
 _NAME_WIDTH = 30
-# Said once, above the table.
+# Printed once, above the table.
 _SIMULATED = " (simulated)"
 
 
@@ -31,15 +31,15 @@ class ZoneFigures:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that a report needs.
+    """The data of a report.
 
     Attributes:
-        day: Which day the figures are of, for people.
+        day: The day of the figures, as text.
         zones: Display name per zone id.
         figures: Figures per zone id.
         with_water: Zones that have water.
-        accounts: Rows as the senders count them.
-        stored: Rows that InfluxDB itself counts, by gateway.
+        accounts: Rows as counted by the senders.
+        stored: Rows as counted by InfluxDB, by gateway.
     """
 
     day: str

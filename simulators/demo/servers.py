@@ -1,8 +1,7 @@
 """Private servers for the demo and the tests: a Mosquitto and an InfluxDB 1.x on free loopback ports.
 
-Each keeps its configuration, data and log in one folder, listens on 127.0.0.1 only and dies with the process
-that started it. `start` after `stop` or `kill` takes the same port and data again, as a server does that
-crashed.
+Each keeps its configuration, data and log in one folder, listens on 127.0.0.1 only and ends with the process
+that started it. `start` after `stop` or `kill` uses the same port and data again, as after a crash.
 """
 
 import ctypes
@@ -36,11 +35,11 @@ _ALSO_LOOK_IN = "/usr/sbin:/sbin"  # Debian keeps daemons out of a user's PATH
 def free_port() -> int:
     """Return a loopback port that is free now.
 
-    The kernel gives outgoing connections ports from 32768 up (ip_local_port_range); one from below is still
-    free when the server takes it, however busy the machine.
+    The kernel uses ports from 32768 up for outgoing connections (ip_local_port_range); one from below is
+    still free when the server takes it, however busy the machine.
 
     Raises:
-        ServerError: when none of many tried is free.
+        ServerError: when no tried port is free.
     """
     for port in random.sample(_PORTS, _PORT_TRIES):
         with socket.socket() as probe:
@@ -94,7 +93,7 @@ class Server(ABC):
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Tell whether it is ready."""
+        """Return whether it is ready."""
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -121,7 +120,7 @@ class Server(ABC):
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
-        # Running first: what answers on the port might be somebody else.
+        # Check the process first: another program may answer on the port.
         while not (self.is_running and self._answers()):
             if not self.is_running or time.monotonic() > deadline:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
@@ -140,11 +139,11 @@ class Server(ABC):
         return self._process.pid if self._process else 0
 
     def stop(self) -> None:
-        """Ask it to end; kill it when it does not."""
+        """Send the stop signal; kill it when it does not end."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it without a chance to save anything."""
+        """Kill it at once, so that it saves nothing."""
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:

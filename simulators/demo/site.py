@@ -1,6 +1,7 @@
-"""Where a demo lives: one folder with configuration, data and logs, empty at each start, for one at a time.
+"""The folder of a demo: configuration, data and logs; emptied at each start, used by one demo at a time.
 
-The configuration files are the park's own (`simulators/parks/<park>`), with this run's places written in.
+The configuration files are the park's own (`simulators/parks/<park>`), with this run's paths and ports filled
+in.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ import yaml
 from simulators.demo.servers import free_port
 from simulators.errors import DemoFailed, DemoIsRunning
 
-# Lies in every folder that a demo may empty.
+# A file in every folder that a demo may empty.
 _MARK = ".zonewise-demo"
 PARKS = Path(__file__).parents[1] / "parks"
 
@@ -61,10 +62,10 @@ class Site:
 
 @contextmanager
 def empty_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder for one demo, and empty it; only a folder that a demo made is ever emptied.
+    """Lock the folder for one demo, and empty it; only folders made by a demo are emptied.
 
     Raises:
-        DemoIsRunning: when another one holds it.
+        DemoIsRunning: when another one has locked it.
         DemoFailed: when something else is in it.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The rows of each sender of a simulated park, as the sender counts them. Pure."""
+"""The rows of each sender of a simulated park, as counted by the sender. Pure."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class RowAccount:
     Attributes:
         sender: Gateway, and whether it is the gateway's own account or that of its history.
         gateway: Whose meters they are.
-        account: As the sender keeps it.
+        account: As kept by the sender.
     """
 
     sender: str

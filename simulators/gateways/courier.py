@@ -94,7 +94,7 @@ class Courier:
         return next(one for one in self._outbox.accounts if one.epoch == self._epoch)
 
     def announce(self, described: Birth) -> None:
-        """Publish a birth at each connect, for gateways that exist nowhere else."""
+        """Publish a birth at each connect, for gateways that only exist here."""
         self._maybe_birth = described
         if self.link.is_up:
             self.link_up()
@@ -103,7 +103,7 @@ class Courier:
         """Send one message, waiting until there is room for it.
 
         Raises:
-            DeliveryFailed: when nothing at all is acknowledged any more.
+            DeliveryFailed: when nothing is acknowledged any more.
         """
         await self._until(lambda: self._outbox.state.memory_messages < _MAX_WAITING)
         self._seq += 1
@@ -116,7 +116,7 @@ class Courier:
         """Wait until everything is acknowledged.
 
         Raises:
-            DeliveryFailed: when nothing at all is acknowledged any more.
+            DeliveryFailed: when nothing is acknowledged any more.
         """
         await self._until(lambda: not self.account.held, on_wait=on_wait)
 

@@ -1,4 +1,4 @@
-"""The log of every answer that a simulated line gave, one JSON object a line: the measure of losses.
+"""The log of every answer that a simulated line gave, one JSON object a line: losses are counted against it.
 
 Each entry is written before the answer is sent, so whatever a gateway has read is in the log.
 """
@@ -23,7 +23,7 @@ class AnswerLog:
     def write(
         self, time_ms: int, line: str, request: Request, *, outcome: str, values: Mapping[str, Values]
     ) -> None:
-        """Note an answer, with the counters that it shows per meter."""
+        """Write an answer, with the counters that it shows per meter."""
         if self._maybe_file is None:
             return
         entry = {

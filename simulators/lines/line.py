@@ -1,6 +1,6 @@
 """A line of simulated devices: which one answers a request, when, and with which faults; no wire yet.
 
-`simulators.lines.tcp_line`, `simulators.lines.rtu_line` and `simulators.lines.serial_line` carry what this
+`simulators.lines.tcp_line`, `simulators.lines.rtu_line` and `simulators.lines.serial_line` send what this
 decides.
 """
 
@@ -15,7 +15,7 @@ from simulators.meters.image import Image, Refused, Request
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a device says.
+    """The answer of a device.
 
     Attributes:
         pdu: Function and what follows, without address and checksum.
@@ -65,7 +65,7 @@ class Line:
         return self._around.faults.maybe(FaultKind.CUT, self.name) is not None
 
     def maybe_answer(self, request: Request) -> Answer | None:
-        """Return a device's answer; `None` = silence, as also from a unit that is not there."""
+        """Return a device's answer; `None` = no answer, also for a unit that does not exist."""
         maybe_device = self.devices.get(request.unit)
         if maybe_device is None or self.is_cut:
             return None

@@ -1,12 +1,12 @@
-"""A half-duplex RS-485 line in time: when its bytes pass, and what becomes of two that speak at once.
+"""A half-duplex RS-485 line in time: when its bytes pass, and what happens when two send at once.
 
 Rules of the line:
 - A request has passed after its bytes' time and the silence that ends a frame; then a device answers after
   its own delay, byte by byte at the baud rate.
-- While somebody sends, whatever else is sent is lost, and spoils what is being sent.
+- What is sent while another sends is lost, and spoils what the other sends.
 - What does not become a whole request within a few frames' silence is noise and dropped.
 
-The bytes themselves come from and go to whoever owns the wire: a pty or a TCP connection.
+The bytes come from and go to the owner of the wire: a pty or a TCP connection.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from simulators.meters.frames import RTU_REQUEST_BYTES, maybe_rtu_request, rtu_f
 _SILENCE_CHARS = 3.5
 _FAST_BAUD = 19200
 _FAST_SILENCE_S = 0.00175
-# Shorter sleeps than this are no more exact, only busier.
+# Shorter sleeps are not more exact and cost processor time.
 _STEP_S = 0.002
 # A sender's bytes may come in pieces, later than on a real line.
 _NOISE_S = 0.1

@@ -1,7 +1,7 @@
-"""A simulated RS-485 line on a pty: what opens the link at its path has a serial port with devices on it.
+"""A simulated RS-485 line on a pty: the link at its path opens as a serial port with devices on it.
 
-The pty carries no time of its own: `simulators.lines.rtu_line` adds the baud rate's. A port that is opened
-with another baud rate hears nothing, as on a real line; parity and stop bits cannot be seen from here.
+A pty passes bytes at once: `simulators.lines.rtu_line` adds the baud rate's. A port that is opened
+with another baud rate receives nothing, as on a real line; parity and stop bits cannot be seen from here.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _SPEEDS = (4, 5)
 
 @asynccontextmanager
 async def serial_line(line: Line, link: Path, timing: RtuTiming) -> AsyncIterator[Path]:
-    """Serve a line on a new pty while the block runs; gives the link to its port.
+    """Serve a line on a new pty while the block runs; yields the link to its port.
 
     Raises:
         OSError: when there is no pty, or the link cannot be made.
@@ -63,7 +63,7 @@ class _Port:
         try:
             os.write(self._master, data)
         except OSError as error:
-            # Nobody has the port open, or nobody reads it: on a line, bytes pass unheard.
+            # The port is not open, or is not read: on a line such bytes are lost.
             if error.errno not in (errno.EIO, errno.EAGAIN):
                 raise
 
@@ -79,7 +79,7 @@ async def _listen(master: int, wire: RtuLine, timing: RtuTiming) -> None:
 
 
 async def _until_opened(master: int) -> None:
-    """Wait until somebody has the port open; a pty tells only when asked."""
+    """Wait until the port is open; a pty must be polled for that."""
     poll = select.poll()
     poll.register(master, select.POLLIN)
     # The kernel has no event for an opened pty.

@@ -11,7 +11,7 @@ from simulators.lines.line import Line
 from simulators.lines.rtu_line import RtuLine, RtuTiming
 from simulators.meters.frames import TcpReader, TcpRequest, tcp_frame
 
-#: A TCP gateway is quick: it is the serial line behind it that the tables' delays are about.
+#: A TCP gateway is quick: the delays in the tables are those of the serial line behind it.
 TCP_ANSWER_S = 0.003
 _CHUNK = 4096
 _LOOK_S = 0.2
@@ -21,7 +21,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def tcp_line(line: Line, host: str, port: int) -> AsyncIterator[int]:
-    """Serve Modbus TCP while the block runs; gives the port, which is a free one for 0.
+    """Serve Modbus TCP while the block runs; yields the port, a free one for 0.
 
     Raises:
         OSError: when the port cannot be listened on.
@@ -63,7 +63,7 @@ async def _listening(serve: Serve, host: str, port: int) -> AsyncIterator[int]:
         try:
             await serve(reader, writer)
         except (ValueError, ConnectionError, asyncio.CancelledError):
-            pass  # the peer has gone, talks no Modbus, or the park stops: this connection's end
+            pass  # the peer has closed, sends no Modbus, or the park stops: the connection ends
         finally:
             connections.discard(writer)
             writer.close()
@@ -79,7 +79,7 @@ async def _listening(serve: Serve, host: str, port: int) -> AsyncIterator[int]:
 
 
 async def _maybe_data(reader: asyncio.StreamReader, line: Line) -> bytes:
-    """Return what comes; nothing when the peer has gone or the line is cut."""
+    """Return received bytes; none when the peer has closed or the line is cut."""
     waiting = asyncio.ensure_future(reader.read(_CHUNK))
     try:
         while not line.is_cut:

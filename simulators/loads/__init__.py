@@ -4,5 +4,5 @@
 |---|---|
 | `course` | A simulated flow over time and its integral, so that a meter's counters agree with its power |
 | `flows` | What flows through each meter of a simulated park |
-| `shapes` | How electricity |
+| `shapes` | How electricity, sun and water go over days and years |
 """

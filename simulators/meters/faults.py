@@ -1,4 +1,4 @@
-"""Faults to order for a simulated meter or line. Pure; time is an argument.
+"""Faults of a simulated meter or line, on request. Pure; time is an argument.
 
 A target is a meter's id, or a line as `<gateway>/<bus>`. A fault lasts until its end; a counter reset happens
 at once and is not kept here.
@@ -20,7 +20,7 @@ class FaultKind(StrEnum):
     CUT = "cut"
 
 
-#: What `value` means and is, unless told otherwise.
+#: What `value` means, and its default.
 DEFAULT_VALUES = {FaultKind.LATE: 2.0, FaultKind.EXCEPTION: 4.0}
 #: Faults of a whole line.
 LINE_FAULTS = (FaultKind.CUT,)
@@ -50,7 +50,7 @@ class Faults:
         self._faults: list[Fault] = []
 
     def order(self, target: str, kind: FaultKind, *, for_s: float, value: float | None = None) -> Fault:
-        """Begin a fault now; gives it with its end."""
+        """Begin a fault now; return it with its end."""
         meant = DEFAULT_VALUES.get(kind, 0.0) if value is None else value
         fault = Fault(target, kind, self._monotonic_s() + for_s, meant)
         self._faults.append(fault)

@@ -36,7 +36,7 @@ def answer_pdu(request: Request, data: bytes) -> bytes:
 
 
 def exception_pdu(request: Request, code: int) -> bytes:
-    """Return an answer that refuses."""
+    """Return an exception answer."""
     return bytes((request.function | _EXCEPTION_BIT, code))
 
 
@@ -47,7 +47,7 @@ def rtu_frame(unit: int, pdu: bytes, *, spoiled: bool = False) -> bytes:
 
 
 def maybe_rtu_request(frame: bytes) -> Request | None:
-    """Read a request; `None` where length or CRC are wrong, which devices pass over in silence."""
+    """Read a request; `None` where length or CRC are wrong, which devices do not answer."""
     if len(frame) != RTU_REQUEST_BYTES or _CRC.unpack(frame[-2:])[0] != crc16(frame[:-2]):
         return None
     return Request(*_RTU.unpack(frame[:-2]))
@@ -76,7 +76,7 @@ class TcpReader:
         """Take bytes and yield the requests that are complete.
 
         Raises:
-            ValueError: when the stream is no Modbus TCP; the connection is of no use any more.
+            ValueError: when the stream is no Modbus TCP; the connection cannot be used any more.
         """
         self._held += data
         while len(self._held) >= _HEADER.size:

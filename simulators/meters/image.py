@@ -1,9 +1,9 @@
 """A simulated device as registers: values in, the bytes of an answer out, by the catalogue's tables. Pure.
 
-The way back from `edge.drivers.modbus.decode`: the same table that the gateway reads a meter by says what the
+The reverse of `edge.drivers.modbus.decode`: the table by which the gateway reads a meter decides what the
 meter shows, with ratios, direction, orders of bytes, exponents beside the value, steps and roll-over. What
-the table does not know, between its first and last register, reads as 0; beyond them the device refuses the
-address.
+the table does not contain, between its first and last register, reads as 0; beyond them the device refuses
+the address.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +16,6 @@ from edge.drivers.modbus.registers import Encoding, Raw, encode
 from edge.drivers.modbus.scale import raw_value, scale_factor
 from simulators.meters.meter import COUNTERS, PHASE_QUANTITIES, SimulatedMeter, Values
 
-_OPPOSITE = {
-    "energy_import_wh": "energy_export_wh",
-    "energy_export_wh": "energy_import_wh",
-    "reactive_energy_import_varh": "reactive_energy_export_varh",
-    "reactive_energy_export_varh": "reactive_energy_import_varh",
-    "volume_l": "volume_reverse_l",
-    "volume_reverse_l": "volume_l",
-}
 #: What scale registers hold: 10^1 where an exponent is free to choose, else the table's first code.
 _EXPONENT = 1
 
@@ -150,7 +142,7 @@ class Image:
         return Shown(bytes(data), shown)
 
     def _ready(self, request: Request) -> "_Ready":
-        """Return what stays the same from one answer to the next; gateways ask the same again and again."""
+        """Return what stays the same from one answer to the next; gateways repeat the same requests."""
         maybe_ready = self._made_ready.get(request)
         if maybe_ready is not None:
             return maybe_ready
@@ -184,7 +176,7 @@ class Image:
             raise Refused(ExceptionCode.ILLEGAL_ADDRESS)
 
     def _find_spans(self) -> dict[int, list[tuple[int, int]]]:
-        """Return what may be asked, per function: the fixed values, and the span of the quantities."""
+        """Return the addresses that may be read, per function: fixed values, and the quantities' span."""
         found = [(r.function, r.address, r.end) for r in self._fixed]
         for function in {cell.spec.register.function for cell in self._cells}:
             mine = [c.spec.register for c in self._cells if c.spec.register.function == function]
@@ -231,7 +223,7 @@ def _fixed(profile: Profile, serial: int) -> Iterator[tuple[Register, bytes]]:
 
 
 def _serial(register: Register, serial: int) -> Raw:
-    """Return a serial number that says that it is none: `SIM` where text fits."""
+    """Return a serial number that shows that it is simulated: `SIM` where text fits."""
     if register.layout.encoding is not Encoding.TEXT:
         return serial
     return f"SIM{serial}"[: 2 * register.count]
@@ -243,11 +235,10 @@ def _chosen(scale: ScaleRegister) -> int:
 
 def _cell(meter: SimulatedMeter, spec: RegisterSpec, scale: Fraction) -> _Cell:
     wiring = meter.wiring
-    turns = wiring.is_reversed
     return _Cell(
         meter=meter,
         spec=spec,
-        quantity=_OPPOSITE.get(spec.quantity, spec.quantity) if turns else spec.quantity,
+        quantity=wiring.named(spec.quantity),
         factor=scale * wiring.ratio(spec.quantity),
-        sign=-1 if turns and spec.directed else 1,
+        sign=-1 if wiring.is_reversed and spec.directed else 1,
     )

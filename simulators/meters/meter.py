@@ -1,4 +1,4 @@
-"""A simulated meter: what flows, as the quantities that it would measure. Pure.
+"""A simulated meter: what flows, as the quantities that it measures. Pure.
 
 Values are primary and in base units, as the gateway should decode them. Voltages, currents, power factor and
 the like follow from the power; only power, flow and counters come from a load. Two things can be ordered: a
@@ -10,7 +10,7 @@ from math import pi, sin
 from typing import Protocol
 
 from edge.drivers.modbus.decode import Wiring
-from metering.quantities import Medium
+from metering.quantities import VOCABULARY, Medium
 from simulators.loads.course import Flow
 from simulators.loads.shapes import rng_for
 
@@ -22,18 +22,9 @@ _SECONDARY_V = 100.0 / 3**0.5
 _DAY_MS = 86_400_000
 #: Wh or L that an answer adds in the counting mode.
 COUNTING_STEP = 1000
-COUNTERS = frozenset(
-    {
-        "energy_import_wh",
-        "energy_export_wh",
-        "reactive_energy_import_varh",
-        "reactive_energy_export_varh",
-        "volume_l",
-        "volume_reverse_l",
-    }
-)
+COUNTERS = frozenset(quantity.name for quantity in VOCABULARY.values() if quantity.is_counter)
 
-#: Quantities that take a look at each phase.
+#: Quantities of single phases.
 PHASE_QUANTITIES = frozenset(
     f"{what}_l{phase}_{unit}"
     for phase in (1, 2, 3)
@@ -92,7 +83,7 @@ class SimulatedMeter:
         self._zero = {name: made[name] for name in COUNTERS & made.keys()}
 
     def note_answer(self) -> None:
-        """An answer that shows counters is about to be given."""
+        """Count an answer that shows counters; called before it is sent."""
         if self._maybe_answers is not None:
             self._maybe_answers += 1
 

@@ -1,4 +1,4 @@
-"""The control socket of a simulated park: orders in, one sentence back; one JSON object a line.
+"""The control socket of a simulated park: orders in, one sentence as answer; one JSON object a line.
 
 `serve` is the park's side, `send_order` the command line's.
 """
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from simulators.errors import OrderRefused, ParkGone
 from simulators.meters.faults import FaultKind
-from simulators.park.park import Order, Park
+from simulators.park.park import Order, RunningPark
 
 _TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def control_socket(park: Park, path: Path) -> AsyncIterator[None]:
+async def control_socket(park: RunningPark, path: Path) -> AsyncIterator[None]:
     """Take orders at a unix socket while the block runs.
 
     Raises:
@@ -39,7 +39,7 @@ async def control_socket(park: Park, path: Path) -> AsyncIterator[None]:
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-def _answer(park: Park, line: bytes) -> dict[str, str]:
+def _answer(park: RunningPark, line: bytes) -> dict[str, str]:
     try:
         return {"done": park.carry_out(_decode(line))}
     except OrderRefused as error:
@@ -61,7 +61,7 @@ def _decode(line: bytes) -> Order:
 
 
 def send_order(path: Path, order: Order) -> str:
-    """Order a fault; gives the park's answer.
+    """Order a fault; return the park's answer.
 
     Raises:
         ParkGone: when no park answers there.

@@ -51,7 +51,7 @@ class Order:
     value: float | None = None
 
 
-class Park:
+class RunningPark:
     """The lines of a park, by name (`<gateway>/<bus>`)."""
 
     def __init__(self, wires: Wires, loads: Mapping[str, Load], options: ParkOptions, log: AnswerLog) -> None:
@@ -78,10 +78,10 @@ class Park:
         self.lines[name] = (entry, Line(name, devices, self._around, answer_s=answer_s))
 
     def carry_out(self, order: Order) -> str:
-        """Begin a fault, and give a sentence that says so.
+        """Begin a fault, and return a sentence about it.
 
         Raises:
-            OrderRefused: for a target that there is not, or a fault that it cannot have.
+            OrderRefused: for an unknown target, or a fault that it cannot have.
         """
         known = self.lines if order.kind in LINE_FAULTS else self.meters
         if order.target not in known:
@@ -111,19 +111,19 @@ def wall_ms() -> int:
 
 
 @asynccontextmanager
-async def park_on_wires(wires: Wires, options: ParkOptions) -> AsyncIterator[Park]:
+async def park_on_wires(wires: Wires, options: ParkOptions) -> AsyncIterator[RunningPark]:
     """Run all lines of a park while the block runs.
 
     Raises:
         OSError: when a line cannot listen where its gateway looks for it.
-        ValueError: for a profile or district that there is not.
+        ValueError: for an unknown profile or district.
     """
     meters = [meter for gateway in wires.gateways for meter in gateway.meter_ids]
     days = days_until(wall_ms(), options.origin_ms)
     loads = build_loads(wires.loads, meters, Calendar(options.origin_ms, days, wires.timezone))
     async with AsyncExitStack() as stack:
         log = stack.enter_context(AnswerLog(options.maybe_answers))
-        park = Park(wires, loads, options, log)
+        park = RunningPark(wires, loads, options, log)
         for entry, line in park.lines.values():
             await _open(stack, entry, line)
         yield park

@@ -12,8 +12,8 @@ from ingest.command_line import cli
 from ingest.config import IngestConfig, QuarantineConfig, load_config
 from ingest.store.settings import Flavour
 from metering.errors import ConfigError
+from metering.program.addresses import Address
 from metering.program.config import json_schema
-from metering.program.local_http import Address
 from tests.ingest.conftest import INGEST
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "ingest.schema.json"

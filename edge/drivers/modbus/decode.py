@@ -36,12 +36,6 @@ from metering.readings import ReadingFlag, Value
 _BY_CT = frozenset({Unit.AMPERE})
 _BY_VT = frozenset({Unit.VOLT})
 _BY_BOTH = frozenset({Unit.WATT, Unit.VAR, Unit.VOLT_AMPERE, Unit.WATT_HOUR, Unit.VAR_HOUR})
-_PAIRS = (
-    ("energy_import_wh", "energy_export_wh"),
-    ("reactive_energy_import_varh", "reactive_energy_export_varh"),
-    ("volume_l", "volume_reverse_l"),
-)
-_OPPOSITE = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,8 @@ class Wiring:
 
     def named(self, quantity: str) -> str:
         """Return what a quantity of the model is called behind these transformers."""
-        return _OPPOSITE.get(quantity, quantity) if self.is_reversed else quantity
+        known = VOCABULARY.get(quantity)
+        return (known and known.opposite) or quantity if self.is_reversed else quantity
 
 
 _DIRECT = Wiring()

@@ -11,10 +11,11 @@ import pytest
 from dashboards.boards.table import boards
 from dashboards.grafana.committed import committed_files
 from dashboards.grafana.files import dashboard_files
+from dashboards.model.languages import languages, load_texts
 from dashboards.model.panel import GRID_WIDTH, Board, Column, Panel, Section, View
 from dashboards.model.queries import Query
 from dashboards.model.site import UID_LENGTH, Site, Source, to_site, uid
-from dashboards.model.texts import Texts, languages, load_texts
+from dashboards.model.texts import Texts
 from dashboards.model.units import GRAFANA_UNIT
 from metering.park.file import load_park
 from metering.quantities import Unit

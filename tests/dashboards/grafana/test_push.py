@@ -1,6 +1,6 @@
 """`zonewise-dashboards push` through the real grafana-client, against the stand-in of tests/peers/grafana.py.
 
-grafana-client lives in an environment of its own (docs/decisions/0005), so the command runs as a process of
+grafana-client has an environment of its own (docs/decisions/0005), so the command runs as a process of
 that environment; where there is none, the tests that need it are skipped and say so.
 """
 

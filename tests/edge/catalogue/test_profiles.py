@@ -1,5 +1,6 @@
 """Every model of the catalogue: its table is whole, its example bytes give its values."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from metering.errors import ConfigError
 from metering.program.config import load as load_yaml
 from metering.quantities import VOCABULARY, Medium
 
-DOCS = Path(__file__).parents[3] / "docs" / "meters.md"
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs" / "meters.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 MODELS = catalogue.model_ids()
 EXAMPLES = [
     pytest.param(model, number, id=f"{model}-{number}")
@@ -292,3 +295,16 @@ def test_the_documentation_lists_every_model_as_it_is() -> None:
     for profile in catalogue.profiles():
         assert f"| `{profile.model}` | {profile.maker} | {', '.join(profile.names)} |" in text, profile.model
         assert f"| {profile.medium} | {profile.status} |" in text
+
+
+def test_the_worked_example_of_contributing_is_a_meter_model(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", CONTRIBUTING.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    file = tmp_path / "example-ex-100.yaml"
+    file.write_text(text, encoding="utf-8")
+
+    profile = catalogue._build("example-ex-100", load_yaml(file, ModelTable))
+    decoder, decoded = decode_example(profile, profile.examples[0])
+
+    assert profile.status is Status.UNVERIFIED
+    assert dict(zip(decoder.quantities, decoded.values, strict=True)) == dict(profile.examples[0].values)
+    assert decoder.counters["energy_import_wh"].step == 10

@@ -14,7 +14,7 @@ from edge.config.gateway import ClockSource, load_config
 from edge.drivers.settings import RtuOverTcp, Serial, Tcp
 from edge.drivers.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from metering.errors import ConfigError
-from metering.program.local_http import Address
+from metering.program.addresses import Address
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "gateway.schema.json"
 

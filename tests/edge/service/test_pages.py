@@ -21,7 +21,8 @@ from edge.service import agent
 from edge.service.agent import GatewayIdentity
 from edge.service.pages import routes
 from metering.messages.status import COUNTERS, GAUGES, EpochAccount
-from metering.program.local_http import Address, serving
+from metering.program.addresses import Address
+from metering.program.local_http import serving
 
 EPOCH = "0123456789abcdef"
 SERVICE = agent.GatewaySnapshot(

@@ -17,8 +17,8 @@ from edge.drivers.polled import Polled
 from edge.service.agent import Agent, agent
 from metering.messages import birth
 from metering.messages.birth import MeterFacts
+from metering.program.addresses import Address
 from metering.program.connection import Broker
-from metering.program.local_http import Address
 from metering.quantities import Medium
 from metering.readings import EARLIEST_MS
 from simulators.demo.servers import Mosquitto

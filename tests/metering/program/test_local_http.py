@@ -6,7 +6,8 @@ import urllib.request
 import pytest
 
 from metering.errors import CannotListen
-from metering.program.local_http import Address, Page, serving
+from metering.program.addresses import Address
+from metering.program.local_http import Page, serving
 
 
 def test_an_ipv6_address_serves_too() -> None:
