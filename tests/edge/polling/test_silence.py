@@ -7,12 +7,12 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from tests.edge.test_poller import Bench, device, serial_bus
 
 from edge.drivers.settings import BusConfig, Tcp
 from edge.errors import MeterRefused
 from edge.polling.health import BusState
 from edge.polling.silence import LineSilence
+from tests.edge.polling.test_poller import Bench, device, serial_bus
 
 POLL_S = 10.0
 
