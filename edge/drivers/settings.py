@@ -145,4 +145,4 @@ class DeviceConfig:
 
 def place(bus: str, address: DeviceAddress) -> str:
     """Return where a device is, for people."""
-    return f"address {address} on {bus}" if address != "" else f"on {bus}"
+    return f"address {address} on {bus}" if address != "" else f"the device on {bus}"
