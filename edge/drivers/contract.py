@@ -48,7 +48,7 @@ class Poll:
     maybe_error: BusError | None = None
 
 
-class Line(Protocol):
+class DriverLine(Protocol):
     """An open line."""
 
     async def connect(self) -> None:
@@ -74,8 +74,8 @@ class Line(Protocol):
         """Whether the peer closed a connection that worked, long after the last answer."""
 
 
-L = TypeVar("L", bound=Line)
-L_contra = TypeVar("L_contra", bound=Line, contravariant=True)
+L = TypeVar("L", bound=DriverLine)
+L_contra = TypeVar("L_contra", bound=DriverLine, contravariant=True)
 
 #: Opens a bus for as long as the block runs; `on_late` is called with the address of each late answer.
 OpenLine = Callable[[BusConfig, Callable[[DeviceAddress], None]], AbstractAsyncContextManager[L]]

@@ -69,7 +69,7 @@ class _Reading:
     maybe_error: BusError | None = None
 
 
-class Device:
+class ModbusDevice:
     """A device and what is known of it now."""
 
     def __init__(self, config: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> None:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from edge.drivers.contract import Line, LineTime, MonotonicNs, OpenLine
-from edge.drivers.modbus.device import Device, Wire
-from edge.drivers.modbus.inspection import Inspection
+from edge.drivers.contract import DriverLine, LineTime, MonotonicNs, OpenLine
+from edge.drivers.modbus.device import ModbusDevice, Wire
+from edge.drivers.modbus.inspection import ModbusInspection
 from edge.drivers.modbus.plan import ReadPlan, block_time_s, cost_of_request
 from edge.drivers.modbus.profile import as_profile
 from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig
 
 
-class ModbusLine(Line, Wire, Protocol):
+class ModbusLine(DriverLine, Wire, Protocol):
     """An open line that reads blocks (`edge.drivers.modbus.bus.Bus`)."""
 
 
@@ -32,13 +32,13 @@ class ModbusDriver:
         """Return a line that is closed when the block ends."""
         return self._open_bus(bus, on_late)
 
-    def device(self, settings: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> Device:
+    def device(self, settings: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> ModbusDevice:
         """Return a device, without asking it anything."""
-        return Device(settings, bus, clock)
+        return ModbusDevice(settings, bus, clock)
 
-    def inspection(self, settings: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> Inspection:
+    def inspection(self, settings: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> ModbusInspection:
         """Return what reads a device by hand."""
-        return Inspection(settings, bus, clock)
+        return ModbusInspection(settings, bus, clock)
 
     def line_time(self, settings: DeviceConfig, bus: BusConfig) -> LineTime:
         """Return what one poll costs if the device gives everything and all of it is read."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from edge.drivers.contract import MonotonicNs, Shown
 from edge.drivers.missing import Missing
 from edge.drivers.modbus.decode import compile_decoder
-from edge.drivers.modbus.device import Device, Wire
+from edge.drivers.modbus.device import ModbusDevice, Wire
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import RegisterSpec, as_profile
 from edge.drivers.settings import BusConfig, DeviceConfig, Point
@@ -30,11 +30,11 @@ class _Recorder:
         return self.answers[block]
 
 
-class Inspection:
+class ModbusInspection:
     """What a device answered, and how it is understood."""
 
     def __init__(self, settings: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> None:
-        self._device = Device(settings, bus, clock)
+        self._device = ModbusDevice(settings, bus, clock)
         self._profile = as_profile(settings.profile)
         self._wiring = settings.wiring
         self._maybe_recorder: _Recorder | None = None
