@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from edge.catalogue.models import find
-from edge.drivers.modbus.decode import Wiring
+from edge.drivers.wiring import Wiring
 from edge.errors import EdgeError
 from metering.errors import ConfigError, Problem
 from metering.park.description import GatewayId, MeterId, ParkId

@@ -21,10 +21,10 @@ from edge.catalogue.tables import (
     RegisterTable,
     ScaleTable,
 )
+from edge.drivers.meter_model import Plausible
 from edge.drivers.modbus.profile import (
     Example,
     Identity,
-    Plausible,
     PollClass,
     Profile,
     RegisterSpec,

@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from edge.commands.options import config_option
-from edge.commissioning.read import Sheet, Shown, read_meter
+from edge.commissioning.read import Sheet, read_meter
 from edge.config.gateway import GatewayConfig, load_config
-from edge.drivers.modbus.profile import Profile, Status
+from edge.drivers.contract import Shown
+from edge.drivers.meter_model import MeterModel, Status
 from edge.drivers.settings import DeviceConfig
 from metering.program.config import did_you_mean
 
@@ -36,7 +37,7 @@ def command(meter: str, config_path: Path) -> None:
     device = _device_of(config, meter)
     point = next(point for point in device.points if point.meter == meter)
     bus = config.bus(device.bus)
-    click.echo(f"{meter}: {device.profile.model}, address {device.unit} on {bus.name}")
+    click.echo(f"{meter}: {device.profile.model}, {device.place}")
     click.echo(f"{bus.transport}\n")
     sheet = asyncio.run(read_meter(config, device, point))
     _print(sheet, device)
@@ -68,7 +69,7 @@ def _print(sheet: Sheet, device: DeviceConfig) -> None:
         _wrap("note: this model's table is unverified; compare with the meter's display")
 
 
-def _doubts(sheet: Sheet, profile: Profile) -> Iterator[str]:
+def _doubts(sheet: Sheet, profile: MeterModel) -> Iterator[str]:
     """Yield reasons to doubt the values read."""
     if sheet.maybe_mismatch is not None:
         yield (
@@ -91,4 +92,4 @@ def _row(shown: Shown) -> str:
     value = "-" if shown.value is None else f"{shown.value:,}"
     if isinstance(shown.value, float):
         value = f"{shown.value:,.9g}"
-    return f"{shown.quantity:<28} {value:>14} {shown.unit:<5} {shown.raw.hex():<16} {shown.remark}"
+    return f"{shown.quantity:<28} {value:>14} {shown.unit:<5} {shown.raw:<16} {shown.remark}"

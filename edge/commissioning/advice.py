@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge.drivers.settings import BusConfig, DeviceConfig, RtuOverTcp, Tcp
+from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig, RtuOverTcp, Tcp
 from edge.errors import BusError, GarbledAnswer, GatewayNoAnswer, LineDown, MeterRefused
 
 # A time-out that has twice the time of the answer that was seen.
@@ -20,11 +20,11 @@ class Stray:
     """An answer that nobody waited for any more.
 
     Attributes:
-        unit: Who answered.
+        address: Who answered.
         after_s: How long after the last request it came.
     """
 
-    unit: int
+    address: DeviceAddress
     after_s: float
 
 
@@ -40,22 +40,24 @@ def advice(
         strays: Answers that came late or from another unit.
         others: Names of the other devices on the line.
     """
-    where = f"address {device.unit} on {bus.name} ({bus.transport})"
+    where = f"{device.place} ({bus.transport})"
     if isinstance(error, LineDown):
         return f"{bus.name} cannot be used: {error}\n{_line_advice(bus, error)}"
     if isinstance(error, MeterRefused):
         return f"{where} refuses: {error}\n{_refusal_advice(device, error)}"
     hint = f"\nOn the same bus: {', '.join(others)}. Does `read` get an answer from one of them?"
-    return _no_answer(bus, device.unit, where, error, strays) + (hint if others else "")
+    return _no_answer(bus, device.address, where, error, strays) + (hint if others else "")
 
 
-def _no_answer(bus: BusConfig, unit: int, where: str, error: BusError, strays: Sequence[Stray]) -> str:
+def _no_answer(
+    bus: BusConfig, address: DeviceAddress, where: str, error: BusError, strays: Sequence[Stray]
+) -> str:
     if isinstance(error, GatewayNoAnswer):
         return (
             f"no answer from {where}: {error}.\nThe gateway itself works. Check the meter's power, its"
             " address, the line behind the gateway and the baud rate and parity that are set in it."
         )
-    foreign = sorted({one.unit for one in strays if one.unit != unit})
+    foreign = sorted({one.address for one in strays if one.address != address}, key=_in_order)
     if foreign:
         return (
             f"no answer from {where}, but one from address {', '.join(map(str, foreign))}.\n"
@@ -106,3 +108,7 @@ def _line_advice(bus: BusConfig, error: LineDown) -> str:
     if bus.is_network:
         return "Check power and network of the device, its address and port, and how many clients it allows."
     return "Check the cable and the device name (ls /dev/serial/by-id)."
+
+
+def _in_order(address: DeviceAddress) -> tuple[bool, int, str]:
+    return (False, address, "") if isinstance(address, int) else (True, 0, address)

@@ -7,15 +7,16 @@ as long as real ones, plus what MQTT, TCP and IP add to each message. Resends, T
 status messages are not in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from edge.batching.assembler import Assembler
 from edge.config.gateway import GatewayConfig
-from edge.drivers.modbus.plan import ReadPlan, block_time_s, cost_of_request
-from edge.drivers.modbus.profile import Profile, RegisterSpec, Status
+from edge.drivers.contract import LineTime
+from edge.drivers.meter_model import Status
 from edge.drivers.settings import BusConfig, DeviceConfig
+from edge.drivers.table import LoadDriver, load_driver
 from edge.outbox.entry import Entry, seal
 from metering.messages import topics
 from metering.messages.data import to_properties
@@ -86,49 +87,49 @@ class Forecast:
     unverified: tuple[str, ...]
 
 
-def forecast(config: GatewayConfig) -> Forecast:
-    """Predict bus times and uplink volume of a gateway."""
+def forecast(config: GatewayConfig, *, drivers: LoadDriver = load_driver) -> Forecast:
+    """Predict bus times and uplink volume of a gateway.
+
+    Args:
+        config: The gateway.
+        drivers: Gives the driver of a protocol.
+    """
     profiles = {device.profile.model: device.profile for device in config.devices}
+    lines = [_Line(bus, config.devices_on(bus.name), drivers) for bus in config.buses]
     return Forecast(
-        buses=tuple(_bus(bus, config.devices_on(bus.name)) for bus in config.buses),
-        uplink=_uplink(config),
+        buses=tuple(_bus(line) for line in lines),
+        uplink=_uplink(config, lines),
         unverified=tuple(m for m, profile in sorted(profiles.items()) if profile.status is Status.UNVERIFIED),
     )
 
 
-def _specs(device: DeviceConfig) -> tuple[RegisterSpec, ...]:
-    return tuple(spec for point in device.points for spec in device.profile.channel(point.channel))
+class _Line:
+    """A bus, its devices, and what a poll of each costs."""
+
+    def __init__(self, bus: BusConfig, devices: tuple[DeviceConfig, ...], drivers: LoadDriver) -> None:
+        self.name = bus.name
+        self.devices = devices
+        self.costs: list[LineTime] = [
+            drivers(device.profile.protocol).line_time(device, bus) for device in devices
+        ]
 
 
-def _plan(bus: BusConfig, profile: Profile, specs: tuple[RegisterSpec, ...]) -> ReadPlan:
-    cost = cost_of_request(bus.line, answer_delay_s=profile.answer_delay_s)
-    registers = (spec.register for spec in specs)
-    return ReadPlan.of(registers, request_cost=cost, max_registers=profile.max_registers)
-
-
-def poll_time_s(bus: BusConfig, device: DeviceConfig) -> float:
-    """Return how long one poll of a device keeps the bus busy, its pauses included."""
-    blocks = _plan(bus, device.profile, _specs(device)).blocks
-    delay_s = device.profile.answer_delay_s
-    return sum(block_time_s(block, bus.line, answer_delay_s=delay_s) + bus.pause_s for block in blocks)
-
-
-def _bus(bus: BusConfig, devices: tuple[DeviceConfig, ...]) -> BusForecast:
-    times = [poll_time_s(bus, device) for device in devices]
+def _bus(line: _Line) -> BusForecast:
+    devices = line.devices
     return BusForecast(
-        bus=bus.name,
+        bus=line.name,
         meters=sum(len(device.points) for device in devices),
-        requests=sum(len(_plan(bus, device.profile, _specs(device)).blocks) for device in devices),
-        cycle_s=sum(times),
+        requests=sum(cost.requests for cost in line.costs),
+        cycle_s=sum(cost.seconds for cost in line.costs),
         shortest_poll_s=min((device.poll_s for device in devices), default=0.0),
-        busy=sum(time / device.poll_s for time, device in zip(times, devices, strict=True)),
+        busy=sum(cost.seconds / device.poll_s for cost, device in zip(line.costs, devices, strict=True)),
     )
 
 
-def _uplink(config: GatewayConfig) -> UplinkForecast:
+def _uplink(config: GatewayConfig, lines: Sequence[_Line]) -> UplinkForecast:
     topic = topics.data(config.park, config.gateway)
     bytes_per_s = sum(
-        sum(_wire_bytes(entry, topic) for entry in _entries(config, horizon_s)) / horizon_s
+        sum(_wire_bytes(entry, topic) for entry in _entries(config, lines, horizon_s)) / horizon_s
         for horizon_s in {_horizon_s(device) for device in config.devices}
     )
     rows = sum(86400 / device.poll_s * len(device.points) for device in config.devices)
@@ -145,10 +146,10 @@ def _wire_bytes(entry: Entry, topic: str) -> int:
     return len(entry.body) + len(topic) + extra + _PUBLISH_BYTES + _PACKET_BYTES + _ANSWER_BYTES
 
 
-def _entries(config: GatewayConfig, horizon_s: float) -> Iterator[Entry]:
+def _entries(config: GatewayConfig, lines: Sequence[_Line], horizon_s: float) -> Iterator[Entry]:
     """Pack the rows of the devices with this horizon as the gateway would."""
     assembler = Assembler(gateway=config.gateway, epoch="0" * 16)
-    for at_s, reading in sorted(_arrivals(config, horizon_s), key=lambda arrival: arrival[0]):
+    for at_s, reading in sorted(_arrivals(lines, horizon_s), key=lambda arrival: arrival[0]):
         maybe_closed = assembler.maybe_close(now_s=at_s)
         if maybe_closed is not None:
             yield seal(maybe_closed)
@@ -158,12 +159,11 @@ def _entries(config: GatewayConfig, horizon_s: float) -> Iterator[Entry]:
         yield seal(maybe_last)
 
 
-def _arrivals(config: GatewayConfig, horizon_s: float) -> Iterator[tuple[float, Reading]]:
+def _arrivals(lines: Sequence[_Line], horizon_s: float) -> Iterator[tuple[float, Reading]]:
     """Yield each row with the second at which it arrives: devices of a bus one after the other."""
-    for bus in config.buses:
-        devices = config.devices_on(bus.name)
-        ends_s = accumulate(poll_time_s(bus, device) for device in devices)
-        for device, end_s in zip(devices, ends_s, strict=True):
+    for line in lines:
+        ends_s = accumulate(cost.seconds for cost in line.costs)
+        for device, end_s in zip(line.devices, ends_s, strict=True):
             polls = int(horizon_s // device.poll_s) if _horizon_s(device) == horizon_s else 0
             for poll in range(polls):
                 at_s = poll * device.poll_s + end_s

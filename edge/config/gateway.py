@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge.config.gateway_file import BusFile, GatewayFile, MeterFile, OutboxFile
-from edge.drivers.modbus.decode import Wiring
 from edge.drivers.settings import (
     DEFAULT_BAUD,
     DEFAULT_PARITY,
@@ -23,6 +22,7 @@ from edge.drivers.settings import (
     Tcp,
     Transport,
 )
+from edge.drivers.wiring import Wiring
 from metering.program.addresses import Address
 from metering.program.config import load
 from metering.program.connection import Broker
@@ -152,7 +152,7 @@ def _device(file: MeterFile) -> DeviceConfig:
     points = {1: file.id} if file.id is not None else file.channels or {}
     return DeviceConfig(
         bus=file.bus,
-        unit=file.address,
+        address=file.address,
         profile=file.load_profile(),
         points=tuple(Point(meter, channel) for channel, meter in points.items()),
         poll_s=file.poll_s,

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.drivers.modbus.decode import Wiring
-from edge.drivers.modbus.plan import Line
-from edge.drivers.modbus.profile import Profile
+from edge.drivers.line_timing import LineTiming
+from edge.drivers.meter_model import MeterModel
+from edge.drivers.wiring import Wiring
 
 DEFAULT_BAUD = 9600
 DEFAULT_PARITY = "E"
 DEFAULT_STOP_BITS = 1
 _DIRECT = Wiring()
+
+#: Who is asked on a line: a number or a text, as the protocol has it; empty if the line has one device alone.
+DeviceAddress = int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,15 @@ class BusConfig:
         return not isinstance(self.transport, Serial)
 
     @property
-    def line(self) -> Line:
-        """What a request costs here."""
+    def timing(self) -> LineTiming:
+        """How long a character and the silence between frames take here."""
         way = self.transport
         if isinstance(way, Tcp):
-            return Line.network()
-        latency_s = 0.0 if isinstance(way, Serial) else Line.network().latency_s
-        return Line.serial(baud=way.baud, parity=way.parity, stop_bits=way.stop_bits, latency_s=latency_s)
+            return LineTiming.network()
+        latency_s = 0.0 if isinstance(way, Serial) else LineTiming.network().latency_s
+        return LineTiming.serial(
+            baud=way.baud, parity=way.parity, stop_bits=way.stop_bits, latency_s=latency_s
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class DeviceConfig:
 
     Attributes:
         bus: Name of its bus.
-        unit: Modbus unit id.
+        address: Who is asked on the bus; no two devices of a bus have the same.
         profile: Its model, with overrides applied.
         points: What it measures.
         poll_s: Seconds between polls.
@@ -121,8 +126,8 @@ class DeviceConfig:
     """
 
     bus: str
-    unit: int
-    profile: Profile
+    address: DeviceAddress
+    profile: MeterModel
     points: tuple[Point, ...]
     poll_s: float = 10.0
     wiring: Wiring = _DIRECT
@@ -131,3 +136,13 @@ class DeviceConfig:
     def name(self) -> str:
         """What people call it: the ids of its meters."""
         return " + ".join(point.meter for point in self.points)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return place(self.bus, self.address)
+
+
+def place(bus: str, address: DeviceAddress) -> str:
+    """Return where a device is, for people."""
+    return f"address {address} on {bus}" if address != "" else f"the device on {bus}"

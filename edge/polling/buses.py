@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from edge.config.gateway import GatewayConfig
-from edge.drivers.modbus.bus import Bus
 from edge.drivers.polled import Polled
-from edge.drivers.settings import BusConfig
+from edge.drivers.table import LoadDriver, load_driver, protocol_of
 from edge.polling.health import Health
 from edge.polling.poller import Outlets, Poller
 from metering.messages.birth import MeterFacts
@@ -20,6 +19,7 @@ class Polling:
         health: Takes notes of all of them.
         sink: Takes each row, without blocking.
         learn: Takes what became known of meters.
+        drivers: Gives the driver of a protocol.
     """
 
     def __init__(
@@ -28,11 +28,18 @@ class Polling:
         health: Health,
         sink: Callable[[Polled], None],
         learn: Callable[[Mapping[str, MeterFacts]], None],
+        *,
+        drivers: LoadDriver = load_driver,
     ) -> None:
         self._health = health
         outlets = Outlets(sink=sink, announce=learn, health=health)
         self._pollers = {
-            bus.name: Poller(bus, config.devices_on(bus.name), open_line=_open, outlets=outlets)
+            bus.name: Poller(
+                bus,
+                config.devices_on(bus.name),
+                driver=drivers(protocol_of(config.devices_on(bus.name))),
+                outlets=outlets,
+            )
             for bus in config.buses
         }
 
@@ -51,7 +58,3 @@ class Polling:
         async with asyncio.TaskGroup() as group:
             for name, poller in self._pollers.items():
                 group.create_task(poller.run(), name=f"bus {name}")
-
-
-def _open(bus: BusConfig, on_late: Callable[[int], None]) -> Bus:
-    return Bus(bus, on_late=on_late)

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from edge.drivers.counts import Counts
 from edge.drivers.missing import Missing
-from edge.drivers.settings import BusConfig, DeviceConfig
+from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig, place
 
 _WINDOW_S = 60.0
 _NOTHING_COUNTED = Counts()
@@ -76,7 +76,7 @@ class DeviceHealth:
     Attributes:
         meters: Ids of what it measures.
         bus: Name of its bus.
-        unit: Modbus unit id.
+        address: Who is asked on the bus.
         model: Catalogue id.
         state: Whether it gives rows.
         detail: Why not.
@@ -87,7 +87,7 @@ class DeviceHealth:
 
     meters: tuple[str, ...]
     bus: str
-    unit: int
+    address: DeviceAddress
     model: str
     state: DeviceState = DeviceState.WAITING
     detail: str = ""
@@ -99,6 +99,11 @@ class DeviceHealth:
     def name(self) -> str:
         """Ids of its meters."""
         return " + ".join(self.meters)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return place(self.bus, self.address)
 
     def maybe_age_s(self, now_s: float) -> float | None:
         """Return the seconds since it last gave rows."""
@@ -135,8 +140,8 @@ class Health:
             one.name: BusHealth(one.name, str(one.transport), window_at_s=now_s()) for one in buses
         }
         self._devices = {
-            (one.bus, one.unit): DeviceHealth(
-                tuple(point.meter for point in one.points), one.bus, one.unit, one.profile.model
+            (one.bus, one.address): DeviceHealth(
+                tuple(point.meter for point in one.points), one.bus, one.address, one.profile.model
             )
             for one in devices
         }
@@ -180,26 +185,26 @@ class Health:
             after = replace(after, busy_share=share, window_at_s=now_s, window_busy_s=0.0)
         self._buses[bus] = after
 
-    def set_device(self, bus: str, unit: int, state: DeviceState, detail: str = "") -> bool:
+    def set_device(self, bus: str, address: DeviceAddress, state: DeviceState, detail: str = "") -> bool:
         """Note a device's state; tells whether it is another than before."""
-        before = self._devices[bus, unit]
+        before = self._devices[bus, address]
         good_at_s = self._now_s() if state in GIVING_ROWS else before.maybe_good_at_s
-        self._devices[bus, unit] = replace(before, state=state, detail=detail, maybe_good_at_s=good_at_s)
+        self._devices[bus, address] = replace(before, state=state, detail=detail, maybe_good_at_s=good_at_s)
         return state is not before.state
 
-    def state(self, bus: str, unit: int) -> DeviceState:
+    def state(self, bus: str, address: DeviceAddress) -> DeviceState:
         """Return a device's state."""
-        return self._devices[bus, unit].state
+        return self._devices[bus, address].state
 
-    def set_missing(self, bus: str, unit: int, missing: tuple[Missing, ...]) -> None:
+    def set_missing(self, bus: str, address: DeviceAddress, missing: tuple[Missing, ...]) -> None:
         """Note what a device does not give at present."""
-        self._devices[bus, unit] = replace(self._devices[bus, unit], missing=missing)
+        self._devices[bus, address] = replace(self._devices[bus, address], missing=missing)
 
-    def count(self, bus: str, unit: int, counts: Counts) -> None:
-        """Add to a device's totals; a unit that is none of ours is left out."""
-        before = self._devices.get((bus, unit))
+    def count(self, bus: str, address: DeviceAddress, counts: Counts) -> None:
+        """Add to a device's totals; an address that is none of ours is left out."""
+        before = self._devices.get((bus, address))
         if before is not None:
-            self._devices[bus, unit] = replace(before, counts=before.counts.plus(counts))
+            self._devices[bus, address] = replace(before, counts=before.counts.plus(counts))
 
 
 def _meters_in(now: HealthSnapshot, state: DeviceState) -> int:

@@ -11,7 +11,7 @@ Contract:
   gives no rows (refusals, wrong model, unusable set-up) is asked again after seconds, then with growing
   pauses.
 - A change of state is logged once, not at every poll.
-- Clock, jitter and line are arguments.
+- Clock, jitter and driver are arguments; of a protocol only `edge.drivers.contract` is known.
 """
 
 import asyncio
@@ -19,15 +19,14 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol
 
+from edge.drivers.contract import Device, Driver, L, Poll
 from edge.drivers.counts import Counts
 from edge.drivers.missing import Role
-from edge.drivers.modbus.device import Device, Poll, Wire
 from edge.drivers.polled import Polled
-from edge.drivers.settings import BusConfig, DeviceConfig
+from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig
 from edge.errors import (
     BusError,
     DecodeError,
@@ -76,32 +75,6 @@ class SystemPollerClock:
         await asyncio.sleep(seconds)
 
 
-class LineToPoll(Wire, Protocol):
-    """What a poller needs of a bus (`edge.drivers.modbus.bus.Bus`)."""
-
-    async def connect(self) -> None:
-        """Open the line, or raise `LineDown`."""
-
-    def quarantined_until_s(self, unit: int) -> float:
-        """Monotonic instant before which the unit must not be asked."""
-
-    @property
-    def answered_at_s(self) -> float:
-        """Monotonic instant of the last answer of a device."""
-
-    @property
-    def heard_at_s(self) -> float:
-        """Monotonic instant of the last byte that came."""
-
-    @property
-    def was_closed_idle(self) -> bool:
-        """Whether the peer closed a connection that worked, long after the last answer."""
-
-
-#: Opens a bus for as long as the block runs; `on_late` is called with the unit of each late answer.
-OpenLine = Callable[[BusConfig, Callable[[int], None]], AbstractAsyncContextManager[LineToPoll]]
-
-
 @dataclass(frozen=True, slots=True)
 class Outlets:
     """Where a poller's findings go.
@@ -117,24 +90,33 @@ class Outlets:
     health: Health
 
 
-class Poller:
-    """Polls one bus until cancelled."""
+class Poller(Generic[L]):
+    """Polls one bus until cancelled.
+
+    Args:
+        bus: Which line.
+        devices: Who is on it.
+        driver: How its protocol is spoken.
+        outlets: Where findings go.
+        clock: What to live by.
+        jitter: Gives random numbers in [0, 1).
+    """
 
     def __init__(
         self,
         bus: BusConfig,
         devices: Sequence[DeviceConfig],
         *,
-        open_line: OpenLine,
+        driver: Driver[L],
         outlets: Outlets,
         clock: PollerClock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._bus = bus
         self._clock = clock or SystemPollerClock()
-        self._devices = [Device(config, bus, self._clock) for config in devices]
+        self._devices = [driver.device(one, bus, self._clock) for one in devices]
         self._missing_logs = [MissingLog(self._where(device)) for device in self._devices]
-        self._open_line = open_line
+        self._driver = driver
         self._out = outlets
         self._jitter = jitter
         self._silence = LineSilence(len(devices))
@@ -153,7 +135,7 @@ class Poller:
         self._announced = dict(self.facts)
         if not self._devices:
             return
-        async with self._open_line(self._bus, self._note_late) as line:
+        async with self._driver.open_line(self._bus, self._note_late) as line:
             while True:
                 await self._connect(line)
                 schedule = Schedule([d.config.poll_s for d in self._devices], now_s=self._now_s())
@@ -167,7 +149,7 @@ class Poller:
     def _now_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
-    async def _connect(self, line: LineToPoll) -> None:
+    async def _connect(self, line: L) -> None:
         while True:
             # Some devices accept a connection and close it at once: only an answer ends the growing pauses.
             if self._connects_in_vain:
@@ -193,7 +175,7 @@ class Poller:
         for number, device in enumerate(self._devices):
             if was_down and number != answered and self._silence.failures(number):
                 detail = "no answer since before the line was down"
-                self._out.health.set_device(self._bus.name, device.config.unit, DeviceState.SILENT, detail)
+                self._out.health.set_device(self._bus.name, device.config.address, DeviceState.SILENT, detail)
 
     def _note_line_down(self, error: LineDown) -> None:
         self._is_down = True
@@ -202,12 +184,12 @@ class Poller:
         for device in self._devices:
             # Not logged: the bus has said it for all of them.
             detail = f"bus {self._bus.name} is down"
-            self._out.health.set_device(self._bus.name, device.config.unit, DeviceState.SILENT, detail)
+            self._out.health.set_device(self._bus.name, device.config.address, DeviceState.SILENT, detail)
 
-    def _note_late(self, unit: int) -> None:
-        self._out.health.count(self._bus.name, unit, Counts(late_answers=1))
+    def _note_late(self, address: DeviceAddress) -> None:
+        self._out.health.count(self._bus.name, address, Counts(late_answers=1))
 
-    async def _take_turn(self, line: LineToPoll, schedule: Schedule) -> None:
+    async def _take_turn(self, line: L, schedule: Schedule) -> None:
         """Wait for the next turn and take it.
 
         Raises:
@@ -215,7 +197,7 @@ class Poller:
         """
         turn = schedule.next(now_s=self._now_s())
         device = self._devices[turn.device]
-        allowed_s = max(turn.at_s, line.quarantined_until_s(device.config.unit))
+        allowed_s = max(turn.at_s, line.allowed_at_s(device.config.address))
         allowed_s = max(allowed_s, self._silence.allowed_s(turn.device))
         if allowed_s > turn.at_s and allowed_s > self._now_s():
             schedule.hold(turn.device, until_s=allowed_s)
@@ -246,7 +228,7 @@ class Poller:
             schedule.retry(woken, now_s=now_s, at_s=now_s)
         self._note_line_up(number)
 
-    def _silent_from_s(self, line: LineToPoll) -> tuple[float, float]:
+    def _silent_from_s(self, line: L) -> tuple[float, float]:
         """Return from when the line counts as silent, and from when it is to be opened anew."""
         since_s = self._silence.maybe_since_s
         if since_s is None:
@@ -256,12 +238,12 @@ class Poller:
         anew_s = no_byte_since_s + patience_s if self._bus.is_network else float("inf")
         return since_s + SILENT_AFTER_S, anew_s
 
-    def _look_at_s(self, line: LineToPoll) -> float:
+    def _look_at_s(self, line: L) -> float:
         """Return when the line's silence is to be judged next, be somebody asked by then or not."""
         now_s = self._now_s()
         return min((at_s for at_s in self._silent_from_s(line) if at_s > now_s), default=float("inf"))
 
-    def _judge_silence(self, line: LineToPoll) -> None:
+    def _judge_silence(self, line: L) -> None:
         """Note a silent line as down.
 
         Raises:
@@ -283,7 +265,7 @@ class Poller:
         if delay_s > 0:
             await self._clock.sleep(delay_s)
 
-    async def _visit(self, line: LineToPoll, schedule: Schedule, number: int) -> None:
+    async def _visit(self, line: L, schedule: Schedule, number: int) -> None:
         """Introduce the device if need be, poll it, and plan its next turn."""
         device = self._devices[number]
         started_s = self._now_s()
@@ -341,7 +323,7 @@ class Poller:
         device = self._devices[number]
         self._count(device, device.take_counts())
         self._missing_logs[number].note(device.missing, now_s=self._now_s())
-        self._out.health.set_missing(self._bus.name, device.config.unit, device.missing)
+        self._out.health.set_missing(self._bus.name, device.config.address, device.missing)
 
     def _note_failure(self, schedule: Schedule, number: int, started_s: float, error: BusError) -> None:
         """Count it and plan when the device is asked again."""
@@ -365,7 +347,7 @@ class Poller:
         self._set_state(device, DeviceState.SILENT, str(error))
 
     def _set_aside(
-        self, schedule: Schedule, device: Device, number: int, state: DeviceState, detail: str
+        self, schedule: Schedule, device: Device[L], number: int, state: DeviceState, detail: str
     ) -> None:
         """Note that a device answers and gives no rows: it may be booting, or be the wrong one."""
         device.forget()
@@ -376,9 +358,9 @@ class Poller:
         schedule.retry(number, now_s=now_s, at_s=now_s + pause_s)
         self._set_state(device, state, detail)
 
-    def _set_state(self, device: Device, state: DeviceState, detail: str = "") -> None:
-        before = self._out.health.state(self._bus.name, device.config.unit)
-        if not self._out.health.set_device(self._bus.name, device.config.unit, state, detail):
+    def _set_state(self, device: Device[L], state: DeviceState, detail: str = "") -> None:
+        before = self._out.health.state(self._bus.name, device.config.address)
+        if not self._out.health.set_device(self._bus.name, device.config.address, state, detail):
             return
         if state not in GIVING_ROWS:
             _LOGGER.warning("%s is %s: %s", self._where(device), state, detail)
@@ -386,13 +368,13 @@ class Poller:
             # What is missing from its rows has a line of its own.
             _LOGGER.info("%s answers", self._where(device))
 
-    def _where(self, device: Device) -> str:
-        return f"{device.name} (address {device.config.unit} on {self._bus.name})"
+    def _where(self, device: Device[L]) -> str:
+        return f"{device.config.name} ({device.config.place})"
 
-    def _count(self, device: Device, counts: Counts) -> None:
-        self._out.health.count(self._bus.name, device.config.unit, counts)
+    def _count(self, device: Device[L], counts: Counts) -> None:
+        self._out.health.count(self._bus.name, device.config.address, counts)
 
-    def _announce(self, device: Device) -> None:
+    def _announce(self, device: Device[L]) -> None:
         facts = device.facts()
         changed = {meter: one for meter, one in facts.items() if self._announced.get(meter) != one}
         if changed:
@@ -400,7 +382,7 @@ class Poller:
             self._out.announce(changed)
 
 
-def _condition(device: Device) -> tuple[DeviceState, str]:
+def _condition(device: Device[Any]) -> tuple[DeviceState, str]:
     """Return the state of a device that gives rows, and why it is not good."""
     counters = [one.text for one in device.missing if one.is_counter]
     if counters:

@@ -92,7 +92,7 @@ def _device_metrics(polling: health.HealthSnapshot) -> Iterator[Metric]:
         for name in Counts().by_name()
     }
     for device in polling.devices:
-        labels = [device.bus, str(device.unit), device.name]
+        labels = [device.bus, str(device.address), device.name]
         good.add_metric(labels, float(device.state is DeviceState.GOOD))
         maybe_age_s = device.maybe_age_s(polling.at_s)
         if maybe_age_s is not None:

@@ -73,7 +73,7 @@ def _incomplete(polling: health.HealthSnapshot) -> list[str]:
 
 
 def _meter_problem(device: health.DeviceHealth, at_s: float) -> str:
-    text = f"{device.name} (address {device.unit} on {device.bus}) is {device.state}: {device.detail}"
+    text = f"{device.name} ({device.place}) is {device.state}: {device.detail}"
     if device.state is DeviceState.SILENT:
         return text
     causes = [one for one in device.missing if one.use.role in (Role.COUNTER, Role.IDENTITY)]
@@ -139,7 +139,7 @@ def _device(device: health.DeviceHealth, at_s: float) -> Mapping[str, Any]:
         "meters": device.meters,
         "model": device.model,
         "bus": device.bus,
-        "address": device.unit,
+        "address": device.address,
         "state": device.state.value,
         "detail": device.detail,
         "last_good_s": None if maybe_age_s is None else round(maybe_age_s, 1),
@@ -152,7 +152,7 @@ def _missing(one: Missing, at_s: float) -> Mapping[str, Any]:
     return {
         "name": one.use.name,
         "is_counter": one.is_counter,
-        "register": f"{one.register.function.name.lower()} {one.register.address}",
+        "register": one.place,
         "reason": one.reason,
         "missing_s": round(at_s - one.since_s, 1),
         "asked_again_in_s": round(max(0.0, one.retry_at_s - at_s), 1),

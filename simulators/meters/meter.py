@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from math import pi, sin
 from typing import Protocol
 
-from edge.drivers.modbus.decode import Wiring
+from edge.drivers.wiring import Wiring
 from metering.quantities import VOCABULARY, Medium
 from simulators.loads.course import Flow
 from simulators.loads.shapes import rng_for

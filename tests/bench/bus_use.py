@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.catalogue import models as catalogue
+from edge.drivers.line_timing import LineTiming
 from edge.drivers.modbus.bus import Bus
-from edge.drivers.modbus.plan import Block, Line
+from edge.drivers.modbus.plan import Block
 from edge.drivers.settings import BusConfig, Serial, Tcp
 from tests.bench.devices import Device, device
 from tests.bench.figure import Bench, Figure
@@ -53,7 +54,7 @@ def measure(folder: Path) -> Iterator[Figure]:
 def _serial(folder: Path, baud: int, answer_s: float | None, answers: str) -> Figure:
     link = folder / f"line-{baud}-{answer_s}"
     units = _units()
-    reads = _reads(units, Line.serial(baud=baud, parity=PARITY, stop_bits=STOP_BITS), answer_s)
+    reads = _reads(units, LineTiming.serial(baud=baud, parity=PARITY, stop_bits=STOP_BITS), answer_s)
     config = BusConfig("line", Serial(link, baud=baud, parity=PARITY, stop_bits=STOP_BITS), timeout_s=0.5)
     with serving([SimulatedLine(units, link, baud=baud, answer_s=answer_s)]):
         done, took_s = asyncio.run(_read_for(config, reads, _SERIAL_FOR_S))
@@ -72,7 +73,7 @@ def _network() -> Figure:
     units = _units()
     with serving([SimulatedLine(units, answer_s=0.0)]) as (port,):
         config = BusConfig("net", Tcp("127.0.0.1", port))
-        done, took_s = asyncio.run(_read_for(config, _reads(units, Line.network(), 0.0), _TCP_FOR_S))
+        done, took_s = asyncio.run(_read_for(config, _reads(units, LineTiming.network(), 0.0), _TCP_FOR_S))
     how = "one connection, one request at a time, to simulated meters that answer at once; they share the machine"
     return Figure("Modbus TCP reads", len(done) / took_s, "requests/s", how)
 
@@ -82,7 +83,7 @@ def _units() -> tuple[Unit, ...]:
     return tuple(Unit(number, models[number % len(models)], f"m-{number}") for number in range(1, _UNITS + 1))
 
 
-def _reads(units: Sequence[Unit], line: Line, answer_s: float | None) -> list[_Read]:
+def _reads(units: Sequence[Unit], line: LineTiming, answer_s: float | None) -> list[_Read]:
     devices: list[tuple[int, Device]] = [
         (one.unit, device(one.model, one.meter, line=line, number=one.unit)) for one in units
     ]

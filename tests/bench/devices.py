@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge.catalogue import models as catalogue
-from edge.drivers.modbus.decode import Decoder, Wiring, compile_decoder, read_registers
-from edge.drivers.modbus.plan import Block, Line, cost_of_request, plan
+from edge.drivers.line_timing import LineTiming
+from edge.drivers.modbus.decode import Decoder, compile_decoder, read_registers
+from edge.drivers.modbus.plan import Block, cost_of_request, plan
 from edge.drivers.modbus.profile import Profile
+from edge.drivers.wiring import Wiring
 from metering.readings import Reading, Row
 from simulators.loads.course import Flow
 from simulators.meters.image import Image, Request
@@ -52,14 +54,14 @@ class Device:
         return Reading(self.profile.medium, self.decoder.quantities, row)
 
 
-def device(model: str, meter: str, *, line: Line | None = None, number: int = 1) -> Device:
+def device(model: str, meter: str, *, line: LineTiming | None = None, number: int = 1) -> Device:
     """Make a device of a model with one meter, planned for a line (default: a network)."""
     profile = catalogue.load(model)
     load = Steady(3.7 if profile.medium != "electricity" else 12_345.6)
     simulated = SimulatedMeter(meter, load, medium=profile.medium, phases=3, wiring=Wiring())
     image = Image(profile, {1: simulated}, serial=number)
     specs = profile.channel(1)
-    cost = cost_of_request(line or Line.network(), answer_delay_s=profile.answer_delay_s)
+    cost = cost_of_request(line or LineTiming.network(), answer_delay_s=profile.answer_delay_s)
     blocks = plan((spec.register for spec in specs), request_cost=cost, max_registers=profile.max_registers)
     registers = profile.setup_registers
     setup_blocks = plan(registers, request_cost=0, max_registers=profile.max_registers)

@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from edge.catalogue import models as catalogue
-from edge.drivers.modbus.plan import Line
+from edge.drivers.line_timing import LineTiming
 from tests.bench.bus_use import BAUD, PARITY, STOP_BITS, needed_s
 from tests.bench.devices import device
 from tests.bench.figure import Bench, Figure
@@ -67,7 +67,7 @@ def _units() -> tuple[Unit, ...]:
 
 
 def _poll_s(one: Unit) -> float:
-    line = Line.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
+    line = LineTiming.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
     planned = device(one.model, one.meter, line=line)
     return sum(needed_s(block.count, BAUD, planned.profile.answer_delay_s) for block in planned.blocks)
 
@@ -107,7 +107,7 @@ def _read(log: Path) -> list[_Asked]:
 
 def _polls(asked: Sequence[_Asked], units: Sequence[Unit]) -> dict[int, float]:
     """Return polls by unit: its answered requests over its blocks."""
-    line = Line.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
+    line = LineTiming.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
     requests = Counter(one.unit for one in asked)
     return {
         one.unit: requests[one.unit] / len(device(one.model, one.meter, line=line).blocks) for one in units

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge.drivers.modbus.plan import Block, Line, block_time_s
+from edge.drivers.line_timing import LineTiming
+from edge.drivers.modbus.plan import Block, block_time_s
 from edge.drivers.modbus.profile import Function
 from tests.bench.__main__ import main
 from tests.bench.bus_use import BAUD, PARITY, STOP_BITS, needed_s
@@ -72,7 +73,7 @@ def test_a_percentile_of_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("registers", [1, 40, 125])
 def test_the_time_that_a_line_needs_is_that_which_the_planner_predicts(registers: int) -> None:
-    planned = Line.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
+    planned = LineTiming.serial(baud=BAUD, parity=PARITY, stop_bits=STOP_BITS)
     predicted_s = block_time_s(Block(Function.INPUT, 0, registers), planned, answer_delay_s=0.07)
     assert needed_s(registers, BAUD, 0.07) == pytest.approx(predicted_s)
 

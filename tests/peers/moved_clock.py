@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from edge.drivers.modbus.plan import Block, block_time_s
-from edge.drivers.settings import BusConfig
+from edge.drivers.settings import BusConfig, DeviceAddress
 from edge.errors import BusError, LineDown, MeterRefused, NoAnswer
 
 
@@ -116,9 +116,9 @@ class MovedLine:
             raise LineDown("cable cut")
         self.is_half_open = False
 
-    def quarantined_until_s(self, unit: int) -> float:
+    def allowed_at_s(self, address: DeviceAddress) -> float:
         """Nobody is, here."""
-        del unit
+        del address
         return float("-inf")
 
     async def read(self, unit: int, block: Block) -> bytes:
@@ -137,7 +137,7 @@ class MovedLine:
             self.lost[unit] -= self.lost[unit] > 0
             self.clock.move(self.config.timeout_s)
             raise NoAnswer(f"unit {unit}")
-        self.clock.move(block_time_s(block, self.config.line))
+        self.clock.move(block_time_s(block, self.config.timing))
         self.answered_at_s = self.heard_at_s = self.clock.now_s
         for address, code in self.refused.items():
             is_over = self.clock.now_s >= self.refused_until_s.get(address, float("inf"))

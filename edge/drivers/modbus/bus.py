@@ -38,10 +38,11 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.framer import FramerType
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
+from edge.drivers.line_timing import LineTiming
 from edge.drivers.modbus.framing import Frame, Framing, Request, is_under_way, rtu_frames, tcp_frames
-from edge.drivers.modbus.plan import Block, Line
-from edge.drivers.modbus.profile import Function
-from edge.drivers.settings import BusConfig, Serial
+from edge.drivers.modbus.plan import Block
+from edge.drivers.modbus.profile import Function, unit_id
+from edge.drivers.settings import BusConfig, DeviceAddress, Serial
 from edge.errors import (
     GATEWAY_CODES,
     GarbledAnswer,
@@ -81,7 +82,7 @@ class Bus:
 
     def __init__(self, config: BusConfig, *, on_late: Callable[[int], None] = lambda _unit: None) -> None:
         self._config = config
-        self._line: Line = config.line
+        self._line: LineTiming = config.timing
         self._on_late = on_late
         self._framing: Framing = rtu_frames if config.is_rtu else tcp_frames
         self._maybe_client: _Client | None = None
@@ -104,9 +105,9 @@ class Bus:
     ) -> None:
         self.close()
 
-    def quarantined_until_s(self, unit: int) -> float:
+    def allowed_at_s(self, address: DeviceAddress) -> float:
         """Return the `time.monotonic` instant from which the unit may be asked; one in the past = now."""
-        return self._quarantine_s.get(unit, float("-inf"))
+        return self._quarantine_s.get(unit_id(address), float("-inf"))
 
     @property
     def answered_at_s(self) -> float:
@@ -216,7 +217,7 @@ class Bus:
     async def _wait_until_allowed(self, unit: int) -> None:
         """Keep the late window, and the silence between frames."""
         silence_s = max(self._line.silence_s, self._config.pause_s)
-        allowed_s = max(self._active_at_s + silence_s, self.quarantined_until_s(unit))
+        allowed_s = max(self._active_at_s + silence_s, self.allowed_at_s(unit))
         await asyncio.sleep(max(0.0, allowed_s - time.monotonic()))
 
     async def _exchange(self, client: _Client, unit: int, block: Block) -> ModbusPDU:

@@ -19,16 +19,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge.drivers.contract import MonotonicNs, Poll
 from edge.drivers.counts import Counts
 from edge.drivers.missing import Missing
 from edge.drivers.modbus.decode import read_registers
 from edge.drivers.modbus.plan import Block
-from edge.drivers.modbus.profile import PollClass, Register
+from edge.drivers.modbus.profile import PollClass, Register, as_profile, unit_id
 from edge.drivers.modbus.reads import Reads
 from edge.drivers.modbus.registers import Absent, Raw
 from edge.drivers.modbus.rows import NS_PER_S, Answer, Rows
 from edge.drivers.modbus.scale import Found
-from edge.drivers.polled import Polled
 from edge.drivers.settings import BusConfig, DeviceConfig, Point
 from edge.drivers.transformers import SECONDARY_A, SECONDARY_V, maybe_primary
 from edge.errors import BusError, GarbledAnswer, ImplausibleValue, LineDown, MeterRefused, NoAnswer
@@ -50,26 +50,6 @@ class Wire(Protocol):
         """Read a block, or raise a `BusError`."""
 
 
-class MonotonicNs(Protocol):
-    """What a device needs of a clock."""
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds since some instant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """What one poll gave.
-
-    Attributes:
-        rows: One per point, or none when nothing was answered.
-        maybe_error: What ended it early.
-    """
-
-    rows: tuple[Polled, ...]
-    maybe_error: BusError | None = None
-
-
 @dataclass(slots=True)
 class _Reading:
     """A poll under way.
@@ -89,11 +69,13 @@ class _Reading:
     maybe_error: BusError | None = None
 
 
-class Device:
+class ModbusDevice:
     """A device and what is known of it now."""
 
     def __init__(self, config: DeviceConfig, bus: BusConfig, clock: MonotonicNs) -> None:
         self.config = config
+        self._profile = as_profile(config.profile)
+        self._unit = unit_id(config.address)
         self._clock = clock
         self._reads = Reads(config, bus)
         self._slow_every = max(1, round(SLOW_S / config.poll_s))
@@ -103,7 +85,7 @@ class Device:
         #: False also after a time-out of an optional register: to be introduced again as soon as allowed.
         self.is_introduced = False
         #: Whether it said since the last connect or silence that it is the model; True if it cannot be asked.
-        self.is_confirmed = config.profile.identity is None
+        self.is_confirmed = self._profile.identity is None
         #: What it says it is, where that is another model.
         self.maybe_mismatch: str | None = None
         #: Serial number, once it could be read.
@@ -149,7 +131,7 @@ class Device:
             BusError: when it does not answer.
             ImplausibleValue: when a scale register holds what its table does not know.
         """
-        profile = self.config.profile
+        profile = self._profile
         self._reads.missing.expect_change(now_s=self._now_s())
         self._reads.plan_anew()
         self._polls = 0
@@ -194,7 +176,7 @@ class Device:
         return {point.meter: self._facts(point) for point in self.config.points}
 
     def _facts(self, point: Point) -> MeterFacts:
-        profile = self.config.profile
+        profile = self._profile
         try:
             counters = self._rows.decoder(point, self._reads.whole).counters
         except ImplausibleValue:  # its scale registers were not read yet
@@ -225,7 +207,7 @@ class Device:
 
     def _optional_registers(self) -> tuple[Register, ...]:
         """Return identity and serial number, where there are such registers and their pauses are over."""
-        profile, now_s = self.config.profile, self._now_s()
+        profile, now_s = self._profile, self._now_s()
         identity = None if profile.identity is None else profile.identity.register
         return tuple(
             one
@@ -236,7 +218,7 @@ class Device:
     async def _ask_whether_it_is_there(self, wire: Wire) -> None:
         """Ask for one short register; a refusal is an answer too."""
         try:
-            await wire.read(self.config.unit, _alone(self._reads.cheapest))
+            await wire.read(self._unit, _alone(self._reads.cheapest))
         except MeterRefused:
             self._count(Counts(exceptions=1))
 
@@ -246,7 +228,7 @@ class Device:
         for register in registers:
             block = _alone(register)
             try:
-                answers[block] = await wire.read(self.config.unit, block)
+                answers[block] = await wire.read(self._unit, block)
             except MeterRefused as error:
                 self._count(Counts(exceptions=1))
                 if error.transient:
@@ -270,7 +252,7 @@ class Device:
             BusError: when nothing came; noted too, so that the same register is not asked for at once.
         """
         try:
-            data = await wire.read(self.config.unit, _alone(register))
+            data = await wire.read(self._unit, _alone(register))
         except BusError as error:
             self._reads.missing.lose(register, error, now_s=self._now_s())
             self._count(
@@ -289,7 +271,7 @@ class Device:
     def _learn(self, register: Register, data: bytes) -> None:
         """Take what identity or serial number say."""
         found = read_registers([register], {_alone(register): data})
-        if register == self.config.profile.serial_number:
+        if register == self._profile.serial_number:
             self.maybe_serial = _maybe_text(found) or self.maybe_serial
         else:
             self.maybe_mismatch = self._maybe_mismatch(found)
@@ -299,7 +281,7 @@ class Device:
         self._counts = self._counts.plus(counts)
 
     def _maybe_mismatch(self, found: Found) -> str | None:
-        identity = self.config.profile.identity
+        identity = self._profile.identity
         if identity is None or identity.register not in found:
             return None
         says = found[identity.register]
@@ -320,7 +302,7 @@ class Device:
     async def _read_block(self, wire: Wire, block: Block, reading: _Reading) -> Sequence[Block]:
         """Read a block; returns what to ask for in its place, after the others."""
         try:
-            data = await wire.read(self.config.unit, block)
+            data = await wire.read(self._unit, block)
         except MeterRefused as error:
             self._count(Counts(exceptions=1))
             if not error.is_busy:
@@ -385,7 +367,7 @@ class Device:
         return True
 
     def _is_optional(self, register: Register) -> bool:
-        profile = self.config.profile
+        profile = self._profile
         return register == profile.serial_number or (
             profile.identity is not None and register == profile.identity.register
         )

@@ -8,14 +8,14 @@ Invariants of every plan:
   one register a meter does not give costs few requests more. A single register refused is left out.
 - No hole reads a register that is to be avoided, because the meter refused it.
 
-Timing follows "MODBUS over Serial Line Specification and Implementation Guide V1.02", 2.5.1: 11 bits per
-character as a rule, frames apart by 3.5 characters, at over 19200 Bd by 1.75 ms.
+Timing: `edge.drivers.line_timing`.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from edge.drivers.line_timing import LineTiming
 from edge.drivers.modbus.profile import Function, Register
 
 #: Most registers in one answer: its byte count is one byte (MODBUS Application Protocol V1.1b3, 6.3).
@@ -24,9 +24,6 @@ _BYTES_PER_REGISTER = 2
 # Unit, function, address, count, CRC; and of the answer unit, function, byte count, CRC.
 _REQUEST_BYTES = 8
 _ANSWER_BYTES = 5
-_SILENCE_CHARS = 3.5
-_FAST_BAUD = 19200
-_FAST_SILENCE_S = 0.00175
 # Over a network a register costs nothing beside a round trip, but the wider the hole, the more likely the
 # meter refuses it.
 _NETWORK_REQUEST_COST = 32.0
@@ -72,44 +69,7 @@ class Block:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What a request costs on a bus.
-
-    Attributes:
-        baud: Speed of the serial line; `None` for a network.
-        bits_per_char: Start, data, parity and stop bits.
-        latency_s: Round trip of the network, also that of a serial line behind one.
-    """
-
-    baud: int | None = None
-    bits_per_char: int = 11
-    latency_s: float = 0.0
-
-    @classmethod
-    def serial(cls, *, baud: int, parity: str = "E", stop_bits: int = 1, latency_s: float = 0.0) -> "Line":
-        """Return a serial line; parity is `N`, `E` or `O`."""
-        return cls(baud, 1 + 8 + (parity != "N") + stop_bits, latency_s)
-
-    @classmethod
-    def network(cls, *, latency_s: float = 0.002) -> "Line":
-        """Return a network."""
-        return cls(None, latency_s=latency_s)
-
-    @property
-    def char_s(self) -> float:
-        """Seconds per character; 0 on a network."""
-        return self.bits_per_char / self.baud if self.baud else 0.0
-
-    @property
-    def silence_s(self) -> float:
-        """Seconds of prescribed silence between frames."""
-        if self.baud is None:
-            return 0.0
-        return _FAST_SILENCE_S if self.baud > _FAST_BAUD else _SILENCE_CHARS * self.char_s
-
-
-def block_time_s(block: Block, line: Line, *, answer_delay_s: float = 0.05) -> float:
+def block_time_s(block: Block, line: LineTiming, *, answer_delay_s: float = 0.05) -> float:
     """Return how long a block keeps the bus busy: request, the meter's delay, answer and both silences.
 
     Args:
@@ -121,7 +81,7 @@ def block_time_s(block: Block, line: Line, *, answer_delay_s: float = 0.05) -> f
     return characters * line.char_s + 2 * line.silence_s + line.latency_s + answer_delay_s
 
 
-def cost_of_request(line: Line, *, answer_delay_s: float = 0.05) -> float:
+def cost_of_request(line: LineTiming, *, answer_delay_s: float = 0.05) -> float:
     """Return how many registers could be read in the time that one more request costs."""
     if line.baud is None:
         return _NETWORK_REQUEST_COST

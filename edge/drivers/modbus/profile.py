@@ -14,9 +14,13 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
+from edge.drivers.meter_model import MeterModel, Plausible, Status
 from edge.drivers.modbus.registers import Layout
+from edge.drivers.settings import DeviceAddress
 from metering.quantities import Medium
 
+#: Name of this driver.
+PROTOCOL = "modbus"
 _ADDRESSES = 65536
 
 
@@ -32,13 +36,6 @@ class PollClass(StrEnum):
 
     FAST = "fast"
     SLOW = "slow"
-
-
-class Status(StrEnum):
-    """Whether somebody could check the table: see `Profile.status`."""
-
-    VERIFIED = "verified"
-    UNVERIFIED = "unverified"
 
 
 class Evidence(StrEnum):
@@ -74,6 +71,11 @@ class Register:
     def end(self) -> int:
         """Address behind it."""
         return self.address + self.count
+
+    @property
+    def place(self) -> str:
+        """Where it lies, in short."""
+        return f"{self.function.name.lower()} {self.address}"
 
     def shifted(self, offset: int) -> "Register":
         """Return the same register of another channel."""
@@ -137,15 +139,6 @@ class Identity:
 
     register: Register
     expected: tuple[int | str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plausible:
-    """For models without an identity: a quantity in this range speaks for the model."""
-
-    quantity: str
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +224,11 @@ class Profile:
     notes: tuple[str, ...] = ()
 
     @property
+    def protocol(self) -> str:
+        """Name of the driver."""
+        return PROTOCOL
+
+    @property
     def status(self) -> Status:
         """Verified only by bytes from a manual or a capture, or by two sources that agree."""
         by_bytes = any(example.evidence is not Evidence.COMPUTED for example in self.examples)
@@ -266,3 +264,25 @@ class Profile:
         """Return the registers that must be read at every connect: exponents and codes that scale others."""
         found = (scale.register for spec in self.registers for scale in spec.scale.registers)
         return tuple(dict.fromkeys(found))
+
+
+def as_profile(model: MeterModel) -> Profile:
+    """Return a model as one of this driver's.
+
+    Raises:
+        TypeError: when it is read by another driver.
+    """
+    if not isinstance(model, Profile):
+        raise TypeError(f"{model.model} is a model of the driver {model.protocol!r}, not {PROTOCOL!r}")
+    return model
+
+
+def unit_id(address: DeviceAddress) -> int:
+    """Return an address as Modbus has it.
+
+    Raises:
+        TypeError: when it is no number.
+    """
+    if not isinstance(address, int):
+        raise TypeError(f"a Modbus address is a number, not {address!r}")
+    return address

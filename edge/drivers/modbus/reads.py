@@ -10,9 +10,10 @@ Contract:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge.drivers.missing import MissingRegisters, Role, Use
+from edge.drivers.missing import Role, Use
+from edge.drivers.modbus.missing import MissingRegisters
 from edge.drivers.modbus.plan import Block, ReadPlan, cost_of_request
-from edge.drivers.modbus.profile import PollClass, Register
+from edge.drivers.modbus.profile import PollClass, Register, as_profile
 from edge.drivers.settings import BusConfig, DeviceConfig
 from edge.errors import MeterRefused
 from metering.program.backoff import growing_s
@@ -33,8 +34,8 @@ class Reads:
     """The plans of one device, and what is missing from them."""
 
     def __init__(self, config: DeviceConfig, bus: BusConfig) -> None:
-        profile = config.profile
-        self._cost = cost_of_request(bus.line, answer_delay_s=profile.answer_delay_s)
+        profile = as_profile(config.profile)
+        self._cost = cost_of_request(bus.timing, answer_delay_s=profile.answer_delay_s)
         self._max_registers = profile.max_registers
         self._wanted = _wanted(config)
         self.missing = MissingRegisters(_uses(config))
@@ -110,7 +111,7 @@ class Reads:
 
 
 def _wanted(config: DeviceConfig) -> Mapping[PollClass, tuple[Register, ...]]:
-    specs = [spec for point in config.points for spec in config.profile.channel(point.channel)]
+    specs = [spec for point in config.points for spec in as_profile(config.profile).channel(point.channel)]
     every = tuple(spec.register for spec in specs)
     fast = tuple(spec.register for spec in specs if spec.poll is PollClass.FAST)
     return {PollClass.SLOW: every, PollClass.FAST: fast or every}
@@ -120,7 +121,7 @@ def _uses(config: DeviceConfig) -> Mapping[Register, Use]:
     """Return what each register is for; of one that is for several things, a counter counts."""
     found = dict(_optional_uses(config))
     for point in config.points:
-        for spec in config.profile.channel(point.channel):
+        for spec in as_profile(config.profile).channel(point.channel):
             name = config.wiring.named(spec.quantity)
             label = name if len(config.points) == 1 else f"{point.meter} {name}"
             if spec.is_counter or spec.register not in found:
@@ -129,7 +130,7 @@ def _uses(config: DeviceConfig) -> Mapping[Register, Use]:
 
 
 def _optional_uses(config: DeviceConfig) -> Iterable[tuple[Register, Use]]:
-    profile = config.profile
+    profile = as_profile(config.profile)
     if profile.identity is not None:
         yield profile.identity.register, Use(Role.IDENTITY, "identity")
     if profile.serial_number is not None:

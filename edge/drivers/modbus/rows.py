@@ -10,10 +10,10 @@ Contract:
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edge.drivers.missing import MissingRegisters
 from edge.drivers.modbus.decode import Decoder, compile_decoder
+from edge.drivers.modbus.missing import MissingRegisters
 from edge.drivers.modbus.plan import Block
-from edge.drivers.modbus.profile import Register
+from edge.drivers.modbus.profile import Register, as_profile
 from edge.drivers.modbus.scale import NOTHING_FOUND, Found
 from edge.drivers.polled import Polled
 from edge.drivers.settings import DeviceConfig, Point
@@ -41,7 +41,7 @@ class Rows:
 
     def __init__(self, config: DeviceConfig) -> None:
         self._config = config
-        self._specs = {point: config.profile.channel(point.channel) for point in config.points}
+        self._specs = {point: as_profile(config.profile).channel(point.channel) for point in config.points}
         self._decoders: dict[tuple[Point, tuple[Block, ...]], Decoder] = {}
         self.setup: Found = NOTHING_FOUND
 

@@ -8,9 +8,10 @@ import pytest
 
 from edge.catalogue import models as catalogue
 from edge.catalogue.tables import ModelTable, RegisterPatch
+from edge.drivers.meter_model import Status
 from edge.drivers.modbus.decode import Decoded, Decoder, compile_decoder, read_registers
 from edge.drivers.modbus.plan import Block
-from edge.drivers.modbus.profile import Evidence, Example, Function, Profile, RegisterSpec, Status
+from edge.drivers.modbus.profile import Evidence, Example, Function, Profile, RegisterSpec
 from edge.drivers.modbus.registers import Encoding, Order
 from edge.drivers.modbus.scale import scale_factor
 from edge.errors import ImplausibleValue, UnknownModel

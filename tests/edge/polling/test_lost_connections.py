@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from edge.drivers.modbus.bus import Bus
+from edge.drivers.modbus.driver import ModbusDriver
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Function
 from edge.drivers.polled import Polled
@@ -114,16 +115,12 @@ async def polling(bus: BusConfig, units: range, *, poll_s: float) -> AsyncIterat
     devices = [device(unit, poll_s=poll_s) for unit in units]
     found = Findings(Health([bus], devices))
     outlets = Outlets(found.rows.append, lambda _facts: None, found.health)
-    task = asyncio.create_task(Poller(bus, devices, open_line=_open, outlets=outlets).run())
+    task = asyncio.create_task(Poller(bus, devices, driver=ModbusDriver(), outlets=outlets).run())
     try:
         yield found
     finally:
         assert not task.done(), task
         task.cancel()
-
-
-def _open(bus: BusConfig, on_late: Callable[[int], None]) -> Bus:
-    return Bus(bus, on_late=on_late)
 
 
 async def wait_until(what: str, condition: Callable[[], object], *, timeout_s: float) -> float:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 
 from edge.catalogue import models as catalogue
-from edge.drivers.modbus.bus import Bus
+from edge.drivers.modbus.driver import ModbusDriver
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Function
 from edge.drivers.polled import Polled
@@ -350,7 +350,7 @@ async def test_on_a_serial_line_others_are_polled_while_a_mute_serial_number_is_
         poller = Poller(
             bus,
             devices,
-            open_line=lambda one, late: Bus(one, on_late=late),
+            driver=ModbusDriver(),
             outlets=Outlets(rows.append, dict, health),
         )
         with suppress(TimeoutError):
@@ -373,7 +373,7 @@ async def test_over_tcp_an_identity_that_the_gateway_in_between_cannot_get_stops
         poller = Poller(
             bus,
             devices,
-            open_line=lambda one, late: Bus(one, on_late=late),
+            driver=ModbusDriver(),
             outlets=Outlets(rows.append, dict, health),
         )
         with suppress(TimeoutError):

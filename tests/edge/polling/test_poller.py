@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from edge.catalogue import models as catalogue
-from edge.drivers.modbus.decode import Wiring
+from edge.drivers.modbus.driver import ModbusDriver
 from edge.drivers.polled import Polled
 from edge.drivers.settings import BusConfig, DeviceConfig, Point, Serial, Tcp
+from edge.drivers.wiring import Wiring
 from edge.errors import GarbledAnswer, LineDown
 from edge.polling.health import BusState, DeviceState, Health
 from edge.polling.poller import Outlets, Poller
@@ -44,7 +45,7 @@ class Bench:
         self.poller = Poller(
             self.bus,
             self.devices,
-            open_line=self.line.open,
+            driver=ModbusDriver(self.line.open),
             outlets=outlets,
             clock=self.clock,
             jitter=lambda: 0.0,
@@ -58,7 +59,7 @@ class Bench:
 
     def state(self, unit: int) -> DeviceState:
         """Return what is noted of a device."""
-        return next(d.state for d in self.health.snapshot().devices if d.unit == unit)
+        return next(d.state for d in self.health.snapshot().devices if d.address == unit)
 
 
 def device(unit: int, model: str = "eastron-sdm630", **changes: object) -> DeviceConfig:

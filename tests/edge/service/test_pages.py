@@ -139,9 +139,13 @@ def test_a_missing_counter_is_named_wherever_people_look(health: Health) -> None
         1,
         (
             Missing(
-                counter, Use(Role.COUNTER, "energy_import_wh"), "refused (2)", since_s=90, retry_at_s=160
+                counter.place,
+                Use(Role.COUNTER, "energy_import_wh"),
+                "refused (2)",
+                since_s=90,
+                retry_at_s=160,
             ),
-            Missing(gauge, Use(Role.OTHER, "frequency_hz"), "refused (2)", since_s=90, retry_at_s=120),
+            Missing(gauge.place, Use(Role.OTHER, "frequency_hz"), "refused (2)", since_s=90, retry_at_s=120),
         ),
     )
     health.set_device("line1", 1, DeviceState.COUNTER_MISSING, "energy_import_wh: refused (2)")

@@ -15,7 +15,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.framer import FramerType
 
 from edge.catalogue.models import load
-from edge.drivers.modbus.decode import Wiring
+from edge.drivers.wiring import Wiring
 from simulators.lines.answer_log import AnswerLog
 from simulators.lines.line import Line, SharedResources
 from simulators.lines.rtu_line import RtuLine, RtuTiming

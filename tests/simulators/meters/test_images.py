@@ -8,9 +8,10 @@ import pytest
 
 from edge.catalogue.models import load, load_with, model_ids
 from edge.catalogue.tables import RegisterPatch
-from edge.drivers.modbus.decode import Wiring, compile_decoder, read_registers
+from edge.drivers.modbus.decode import compile_decoder, read_registers
 from edge.drivers.modbus.plan import Block, plan
 from edge.drivers.modbus.profile import Profile, Register
+from edge.drivers.wiring import Wiring
 from metering.quantities import VOCABULARY
 from simulators.loads.course import Flow
 from simulators.meters.image import ExceptionCode, Image, Refused, Request

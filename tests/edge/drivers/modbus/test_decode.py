@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.catalogue import models as catalogue
-from edge.drivers.modbus.decode import Wiring, compile_decoder, read_registers
+from edge.drivers.modbus.decode import compile_decoder, read_registers
 from edge.drivers.modbus.plan import Block, plan
 from edge.drivers.modbus.profile import Function, Register, RegisterSpec, Scale
 from edge.drivers.modbus.registers import Absent, Encoding, Layout, encode
 from edge.drivers.modbus.scale import raw_value, scale_factor
+from edge.drivers.wiring import Wiring
 from edge.errors import DecodeError, ImplausibleValue
 from metering.messages.birth import CounterFacts
 from metering.readings import ReadingFlag

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.catalogue import models as catalogue
-from edge.drivers.modbus.plan import Block, Line, ReadPlan, block_time_s, cost_of_request, plan, split
+from edge.drivers.line_timing import LineTiming
+from edge.drivers.modbus.plan import Block, ReadPlan, block_time_s, cost_of_request, plan, split
 from edge.drivers.modbus.profile import Function, Register
 from edge.drivers.modbus.registers import Encoding, Layout
 
@@ -171,18 +172,18 @@ def test_one_missing_register_costs_few_more_requests() -> None:
 
 def test_time_on_a_serial_line_follows_the_guide() -> None:
     # 13 characters of frame and 2 per register, each of 11 bits, two silences of 3.5 characters.
-    line = Line.serial(baud=9600, parity="E")
+    line = LineTiming.serial(baud=9600, parity="E")
 
     time_s = block_time_s(Block(INPUT, 0, 10), line, answer_delay_s=0.05)
 
     assert time_s == pytest.approx((13 + 20 + 7) * 11 / 9600 + 0.05)
-    assert Line.serial(baud=38400).silence_s == 0.00175
-    assert Line.serial(baud=9600, parity="N").bits_per_char == 10
-    assert Line.serial(baud=9600, parity="N", stop_bits=2).bits_per_char == 11
+    assert LineTiming.serial(baud=38400).silence_s == 0.00175
+    assert LineTiming.serial(baud=9600, parity="N").bits_per_char == 10
+    assert LineTiming.serial(baud=9600, parity="N", stop_bits=2).bits_per_char == 11
 
 
 def test_a_request_is_worth_the_registers_that_fit_into_its_time() -> None:
-    line = Line.serial(baud=9600, parity="N")
+    line = LineTiming.serial(baud=9600, parity="N")
 
     cost = cost_of_request(line, answer_delay_s=0.05)
 
@@ -192,7 +193,7 @@ def test_a_request_is_worth_the_registers_that_fit_into_its_time() -> None:
 
 
 def test_network_time_is_round_trip_and_delay() -> None:
-    line = Line.network(latency_s=0.003)
+    line = LineTiming.network(latency_s=0.003)
 
     assert block_time_s(Block(INPUT, 0, 125), line, answer_delay_s=0.02) == pytest.approx(0.023)
     assert cost_of_request(line) > 0
@@ -207,7 +208,7 @@ def test_blocks_that_no_meter_can_answer_are_refused(address: int, count: int) -
 @pytest.mark.parametrize("model", catalogue.model_ids())
 def test_each_model_takes_few_requests(model: str) -> None:
     profile = catalogue.load(model)
-    line = Line.serial(baud=9600)
+    line = LineTiming.serial(baud=9600)
 
     blocks = plan(
         (spec.register for spec in profile.channel()),

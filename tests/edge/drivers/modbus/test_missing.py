@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from edge.drivers.missing import MissingRegisters, Role, Use
+from edge.drivers.missing import Role, Use
+from edge.drivers.modbus.missing import MissingRegisters
 from edge.drivers.modbus.profile import Function, Register
 from edge.drivers.modbus.registers import Encoding, Layout
 from edge.errors import BusError, GatewayNoAnswer, MeterRefused, NoAnswer
