@@ -20,7 +20,7 @@ import orjson
 from edge.errors import MessageTooLarge
 from metering.messages.data import MAX_INFLATED_BYTES, MAX_ROWS, TARGET_BYTES, Message, MessageId
 from metering.quantities import Medium
-from metering.readings import Block, Reading, ReadingFlag, Row
+from metering.readings import Reading, ReadingFlag, Row, RowBlock
 
 #: Times that go back by more than this (a corrected clock) are taken as they are.
 MAX_CLAMP_MS = 2000
@@ -125,7 +125,7 @@ class Assembler:
 
     def _close(self) -> Message:
         blocks = tuple(
-            Block(medium=medium, quantities=quantities, rows=tuple(rows))
+            RowBlock(medium=medium, quantities=quantities, rows=tuple(rows))
             for (medium, quantities), rows in self._blocks.items()
         )
         message = Message(self._gateway, MessageId(self._epoch, self._next_seq), blocks)

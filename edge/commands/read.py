@@ -12,7 +12,7 @@ from edge.commands.options import config_option
 from edge.commissioning.read import Sheet, read_meter
 from edge.config.gateway import GatewayConfig, load_config
 from edge.drivers.contract import Shown
-from edge.drivers.meter_model import MeterModel, Status
+from edge.drivers.meter_model import MeterModel, ModelStatus
 from edge.drivers.settings import DeviceConfig
 from metering.program.config import did_you_mean
 
@@ -65,7 +65,7 @@ def _print(sheet: Sheet, device: DeviceConfig) -> None:
     click.echo(f"\n{sheet.requests} requests, {sheet.took_s * 1000:,.0f} ms{serial}")
     for text in sheet.reasons:
         _wrap(f"note: quantities are missing: {text}")
-    if device.profile.status is Status.UNVERIFIED:
+    if device.profile.status is ModelStatus.UNVERIFIED:
         _wrap("note: this model's table is unverified; compare with the meter's display")
 
 

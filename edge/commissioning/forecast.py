@@ -14,7 +14,7 @@ from itertools import accumulate
 from edge.batching.assembler import Assembler
 from edge.config.gateway import GatewayConfig
 from edge.drivers.contract import LineTime
-from edge.drivers.meter_model import Status
+from edge.drivers.meter_model import ModelStatus
 from edge.drivers.settings import BusConfig, DeviceConfig
 from edge.drivers.table import LoadDriver, load_driver
 from edge.outbox.entry import Entry, seal
@@ -99,7 +99,9 @@ def forecast(config: GatewayConfig, *, drivers: LoadDriver = load_driver) -> For
     return Forecast(
         buses=tuple(_bus(line) for line in lines),
         uplink=_uplink(config, lines),
-        unverified=tuple(m for m, profile in sorted(profiles.items()) if profile.status is Status.UNVERIFIED),
+        unverified=tuple(
+            m for m, profile in sorted(profiles.items()) if profile.status is ModelStatus.UNVERIFIED
+        ),
     )
 
 

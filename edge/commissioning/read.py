@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edge.commissioning.advice import Stray, advice
 from edge.config.gateway import GatewayConfig
 from edge.drivers.contract import Driver, Inspection, L, Shown
-from edge.drivers.missing import Missing, Role
+from edge.drivers.missing import Missing, MissingRole
 from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig, Point
 from edge.drivers.table import LoadDriver, load_driver
 from edge.errors import BusError, EdgeError, GarbledAnswer, GatewayNoAnswer, NoAnswer
@@ -116,7 +116,7 @@ async def read_meter(
 
 
 def _is_value(lost: Missing) -> bool:
-    return lost.use.role not in (Role.IDENTITY, Role.SERIAL)
+    return lost.use.role not in (MissingRole.IDENTITY, MissingRole.SERIAL)
 
 
 async def _read(driver: Driver[L], bus: BusConfig, one: Inspection[L], late: _LateAnswers) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from metering.quantities import Medium
 
 
-class Status(StrEnum):
+class ModelStatus(StrEnum):
     """Whether somebody could check the table: see `MeterModel.status`."""
 
     VERIFIED = "verified"
@@ -56,7 +56,7 @@ class MeterModel(Protocol):
         """Changes whenever what is read or how it is understood changes."""
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ModelStatus:
         """Whether somebody could check the table."""
 
     @property

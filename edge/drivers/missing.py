@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Role(StrEnum):
+class MissingRole(StrEnum):
     """What a register is for."""
 
     COUNTER = "counter"
@@ -17,7 +17,7 @@ class Role(StrEnum):
 class Use:
     """What a register is for, and how people call it: the quantity, or its role."""
 
-    role: Role
+    role: MissingRole
     name: str
 
 
@@ -50,7 +50,7 @@ class Missing:
     @property
     def is_counter(self) -> bool:
         """Whether the meter's rows lack a counter."""
-        return self.use.role is Role.COUNTER
+        return self.use.role is MissingRole.COUNTER
 
     @property
     def text(self) -> str:

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Sequence
 
-from edge.drivers.missing import Missing, Role
+from edge.drivers.missing import Missing, MissingRole
 
 _LOGGER = logging.getLogger(__name__)
 # A register that comes and goes is told once in this time; `/status` shows it always.
 _QUIET_S = 3600.0
 _COUNTER_HINT = ". If this meter does not have it, leave it out with `skip: true`"
-_WORTH_A_WARNING = (Role.COUNTER, Role.IDENTITY)
+_WORTH_A_WARNING = (MissingRole.COUNTER, MissingRole.IDENTITY)
 
 
 class MissingLog:

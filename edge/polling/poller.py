@@ -24,7 +24,7 @@ from typing import Any, Generic, Protocol
 
 from edge.drivers.contract import Device, Driver, L, Poll
 from edge.drivers.counts import Counts
-from edge.drivers.missing import Role
+from edge.drivers.missing import MissingRole
 from edge.drivers.polled import Polled
 from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig
 from edge.errors import (
@@ -388,6 +388,6 @@ def _condition(device: Device[Any]) -> tuple[DeviceState, str]:
     if counters:
         return DeviceState.COUNTER_MISSING, "; ".join(counters)
     if not device.is_confirmed:
-        reasons = [one.text for one in device.missing if one.use.role is Role.IDENTITY]
+        reasons = [one.text for one in device.missing if one.use.role is MissingRole.IDENTITY]
         return DeviceState.UNCONFIRMED, "; ".join(reasons)
     return DeviceState.GOOD, ""

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from edge.batching.clock import Step
-from edge.drivers.missing import Missing, Role
+from edge.drivers.missing import Missing, MissingRole
 from edge.polling import health
 from edge.polling.health import GIVING_ROWS, BusState, DeviceState
 from edge.service import agent
@@ -76,7 +76,7 @@ def _meter_problem(device: health.DeviceHealth, at_s: float) -> str:
     text = f"{device.name} ({device.place}) is {device.state}: {device.detail}"
     if device.state is DeviceState.SILENT:
         return text
-    causes = [one for one in device.missing if one.use.role in (Role.COUNTER, Role.IDENTITY)]
+    causes = [one for one in device.missing if one.use.role in (MissingRole.COUNTER, MissingRole.IDENTITY)]
     if not causes:
         return text
     first_s = min(max(0.0, one.retry_at_s - at_s) for one in causes)

@@ -20,7 +20,7 @@ import orjson
 from metering.errors import MalformedMessage
 from metering.messages.json_body import check_schema, parse_json
 from metering.names import is_epoch, is_gateway_id
-from metering.readings import Block
+from metering.readings import RowBlock
 
 SCHEMA = 1
 MAX_WIRE_BYTES = 128 * 1024
@@ -77,7 +77,7 @@ class Message:
 
     gateway: str
     id: MessageId
-    blocks: tuple[Block, ...]
+    blocks: tuple[RowBlock, ...]
 
     def __post_init__(self) -> None:
         if not is_gateway_id(self.gateway):
@@ -134,7 +134,7 @@ def encode(message: Message) -> bytes:
     return body
 
 
-def _block_object(block: Block) -> dict[str, Any]:
+def _block_object(block: RowBlock) -> dict[str, Any]:
     rows = [[row.meter, row.taken_at_ms, row.quality, *row.values] for row in block.rows]
     return {"medium": block.medium, "quantities": block.quantities, "rows": rows}
 

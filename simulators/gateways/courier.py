@@ -25,7 +25,7 @@ from metering.messages.birth import Birth
 from metering.messages.data import Message, MessageId
 from metering.messages.status import EpochAccount
 from metering.program.connection import Broker
-from metering.readings import Block
+from metering.readings import RowBlock
 from simulators.errors import DeliveryFailed
 from simulators.park.park import wall_ms
 
@@ -99,7 +99,7 @@ class Courier:
         if self.link.is_up:
             self.link_up()
 
-    async def send(self, *blocks: Block) -> None:
+    async def send(self, *blocks: RowBlock) -> None:
         """Send one message, waiting until there is room for it.
 
         Raises:

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.drivers.modbus.decode import Decoder, compile_decoder, read_registers
-from edge.drivers.modbus.plan import Block as ReadBlock
-from edge.drivers.modbus.plan import plan
+from edge.drivers.modbus.plan import Block, plan
 from edge.drivers.modbus.profile import Register
-from metering.readings import Block, Row
+from metering.readings import Row, RowBlock
 from simulators.meters.devices import build_device
 from simulators.meters.image import Image, Request
 from simulators.meters.meter import FlowOverTime
@@ -57,10 +56,10 @@ class HistoricMeter:
         found = self.decoder.decode(answers)
         return Row(self.name, instant_ms, found.quality, found.values)
 
-    def block(self, instants: Sequence[int]) -> Block:
+    def block(self, instants: Sequence[int]) -> RowBlock:
         """Return the rows of many instants."""
         rows = tuple(self.row(instant_ms) for instant_ms in instants)
-        return Block(self.device.profile.medium, self.decoder.quantities, rows)
+        return RowBlock(self.device.profile.medium, self.decoder.quantities, rows)
 
 
 def historic_meters(gateway: GatewayWires, loads: Mapping[str, FlowOverTime]) -> tuple[HistoricMeter, ...]:
@@ -80,11 +79,11 @@ def _of_device(gateway: str, wired: MeterOnBus, loads: Mapping[str, FlowOverTime
         yield HistoricMeter(name, device, compile_decoder(specs, blocks, wiring=wired.wiring, setup=setup))
 
 
-def _without_holes(registers: Iterable[Register]) -> tuple[ReadBlock, ...]:
+def _without_holes(registers: Iterable[Register]) -> tuple[Block, ...]:
     return plan(registers, request_cost=0)
 
 
-def _read(device: Image, block: ReadBlock, instant_ms: int) -> bytes:
+def _read(device: Image, block: Block, instant_ms: int) -> bytes:
     request = Request(unit=0, function=block.function, address=block.address, count=block.count)
     return device.read(request, instant_ms).data
 
@@ -115,6 +114,6 @@ class HistorySpan:
         return (instants[at : at + _INSTANTS] for at in range(0, len(instants), _INSTANTS))
 
 
-def historic_blocks(meters: Sequence[HistoricMeter], span: HistorySpan) -> Iterator[Block]:
+def historic_blocks(meters: Sequence[HistoricMeter], span: HistorySpan) -> Iterator[RowBlock]:
     """Return the blocks to send, one message each, by time and then by meter."""
     return (meter.block(instants) for instants in span.chunks for meter in meters)

@@ -18,7 +18,7 @@ from metering.messages.data import MAX_ROWS
 from metering.messages.status import EpochAccount
 from metering.program.connection import Broker
 from metering.quantities import VOCABULARY, Medium
-from metering.readings import EARLIEST_MS, Block, Row, Value
+from metering.readings import EARLIEST_MS, Row, RowBlock, Value
 from simulators.gateways.courier import Courier, Route, courier
 from simulators.park.park import wall_ms
 
@@ -129,10 +129,10 @@ async def _feed(plan: LoadPlan, one: Courier, gateway: str) -> None:
     await one.drain()
 
 
-def _blocks(plan: LoadPlan, meters: Sequence[str], instants: range) -> Iterator[Block]:
+def _blocks(plan: LoadPlan, meters: Sequence[str], instants: range) -> Iterator[RowBlock]:
     rows = [Row(meter, instant, 0, _values(plan, instant)) for instant in instants for meter in meters]
     for at in range(0, len(rows), MAX_ROWS):
-        yield Block(Medium.ELECTRICITY, plan.names, tuple(rows[at : at + MAX_ROWS]))
+        yield RowBlock(Medium.ELECTRICITY, plan.names, tuple(rows[at : at + MAX_ROWS]))
 
 
 def _values(plan: LoadPlan, instant_ms: int) -> tuple[Value, ...]:

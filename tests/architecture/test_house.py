@@ -20,12 +20,6 @@ TABLE_ROW = re.compile(r"^\| `([^`]+)` \| \S.* \|$", re.MULTILINE)
 
 #: Class names that mean two things within a program, until one of the two has a name of its own.
 NOT_YET_UNIQUE = {
-    "edge": {
-        "Block",  # of rows in a message; of registers in a request
-        "Line",  # how fast a bus is; a sentence about the connection
-        "Role",  # of a meter in a zone; of a register at a poll
-        "Status",  # of a gateway; of a meter model: verified or not
-    },
     "ingest": {
         "Park",  # as described; as the pipeline sees it
         "Place",  # in a park; in a journal

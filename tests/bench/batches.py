@@ -10,7 +10,7 @@ from random import Random
 from edge.outbox.entry import Entry, seal
 from metering.messages.data import Message, MessageId
 from metering.quantities import VOCABULARY
-from metering.readings import Block, Reading, Row, Value
+from metering.readings import Reading, Row, RowBlock, Value
 from tests.bench.devices import device
 
 #: A three-phase meter with everything that it is asked for by default.
@@ -62,7 +62,7 @@ def batch(gateway: str, epoch: str, polls: Sequence[Reading], *, rows_per_messag
     """Seal readings, which share their columns, as one gateway's messages from seq 1 on."""
     medium, quantities = polls[0].medium, polls[0].quantities
     parts = (polls[first : first + rows_per_message] for first in range(0, len(polls), rows_per_message))
-    blocks = (Block(medium, quantities, tuple(one.row for one in part)) for part in parts)
+    blocks = (RowBlock(medium, quantities, tuple(one.row for one in part)) for part in parts)
     entries = tuple(
         seal(Message(gateway, MessageId(epoch, seq), (block,))) for seq, block in enumerate(blocks, 1)
     )

@@ -14,7 +14,7 @@ Contract:
 from collections.abc import Mapping
 from dataclasses import replace
 
-from edge.drivers.missing import Missing, Role, Use
+from edge.drivers.missing import Missing, MissingRole, Use
 from edge.drivers.modbus.profile import Register
 from edge.errors import BusError, MeterRefused
 from metering.program.backoff import growing_s
@@ -26,7 +26,7 @@ _MAX_REFUSED_S = 300.0
 _MAX_MUTE_COUNTER_S = 300.0
 _MAX_MUTE_S = 3600.0
 # Of several that are due at the same time, the first is asked for first.
-_ORDER = tuple(Role)
+_ORDER = tuple(MissingRole)
 
 
 class MissingRegisters:
@@ -93,7 +93,7 @@ class MissingRegisters:
 
     def is_counter(self, register: Register) -> bool:
         """Whether a register holds a counter."""
-        return self._uses[register].role is Role.COUNTER
+        return self._uses[register].role is MissingRole.COUNTER
 
     def is_due(self, register: Register, *, now_s: float) -> bool:
         """Whether a register may be asked for: it is not missing, or its pause is over."""
@@ -121,8 +121,8 @@ def _urgency(missing: Missing) -> tuple[float, int]:
     return missing.retry_at_s, _ORDER.index(missing.use.role)
 
 
-def _pause_s(failures: int, error: BusError, role: Role) -> float:
-    is_counter = role is Role.COUNTER
+def _pause_s(failures: int, error: BusError, role: MissingRole) -> float:
+    is_counter = role is MissingRole.COUNTER
     if isinstance(error, MeterRefused):
         first_s, max_s = _FIRST_REFUSED_S, _MAX_COUNTER_S if is_counter else _MAX_REFUSED_S
     else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
-from edge.drivers.meter_model import MeterModel, Plausible, Status
+from edge.drivers.meter_model import MeterModel, ModelStatus, Plausible
 from edge.drivers.modbus.registers import Layout
 from edge.drivers.settings import DeviceAddress
 from metering.quantities import Medium
@@ -229,11 +229,11 @@ class Profile:
         return PROTOCOL
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ModelStatus:
         """Verified only by bytes from a manual or a capture, or by two sources that agree."""
         by_bytes = any(example.evidence is not Evidence.COMPUTED for example in self.examples)
         by_sources = len(self.agreeing) > 1
-        return Status.VERIFIED if by_bytes or by_sources else Status.UNVERIFIED
+        return ModelStatus.VERIFIED if by_bytes or by_sources else ModelStatus.UNVERIFIED
 
     @property
     def has_channels(self) -> bool:

@@ -10,7 +10,7 @@ Contract:
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from edge.drivers.missing import Role, Use
+from edge.drivers.missing import MissingRole, Use
 from edge.drivers.modbus.missing import MissingRegisters
 from edge.drivers.modbus.plan import Block, ReadPlan, cost_of_request
 from edge.drivers.modbus.profile import PollClass, Register, as_profile
@@ -125,13 +125,15 @@ def _uses(config: DeviceConfig) -> Mapping[Register, Use]:
             name = config.wiring.named(spec.quantity)
             label = name if len(config.points) == 1 else f"{point.meter} {name}"
             if spec.is_counter or spec.register not in found:
-                found[spec.register] = Use(Role.COUNTER if spec.is_counter else Role.OTHER, label)
+                found[spec.register] = Use(
+                    MissingRole.COUNTER if spec.is_counter else MissingRole.OTHER, label
+                )
     return found
 
 
 def _optional_uses(config: DeviceConfig) -> Iterable[tuple[Register, Use]]:
     profile = as_profile(config.profile)
     if profile.identity is not None:
-        yield profile.identity.register, Use(Role.IDENTITY, "identity")
+        yield profile.identity.register, Use(MissingRole.IDENTITY, "identity")
     if profile.serial_number is not None:
-        yield profile.serial_number, Use(Role.SERIAL, "serial number")
+        yield profile.serial_number, Use(MissingRole.SERIAL, "serial number")

@@ -8,7 +8,7 @@ import pytest
 
 from edge.catalogue import models as catalogue
 from edge.catalogue.tables import ModelTable, RegisterPatch
-from edge.drivers.meter_model import Status
+from edge.drivers.meter_model import ModelStatus
 from edge.drivers.modbus.decode import Decoded, Decoder, compile_decoder, read_registers
 from edge.drivers.modbus.plan import Block
 from edge.drivers.modbus.profile import Evidence, Example, Function, Profile, RegisterSpec
@@ -104,9 +104,9 @@ def test_verified_is_earned_by_bytes_or_by_two_sources() -> None:
     for profile in catalogue.profiles():
         evidence = {example.evidence for example in profile.examples}
         earned = bool(evidence & {Evidence.MANUAL, Evidence.CAPTURE}) or len(profile.agreeing) >= 2
-        assert (profile.status is Status.VERIFIED) == earned
+        assert (profile.status is ModelStatus.VERIFIED) == earned
 
-    unverified = [p.model for p in catalogue.profiles() if p.status is Status.UNVERIFIED]
+    unverified = [p.model for p in catalogue.profiles() if p.status is ModelStatus.UNVERIFIED]
     assert unverified == ["arad-octave", "iskra-wm3m4", "wirenboard-wb-mwac-v2"]
 
 
@@ -306,6 +306,6 @@ def test_the_worked_example_of_contributing_is_a_meter_model(tmp_path: Path) -> 
     profile = catalogue._build("example-ex-100", load_yaml(file, ModelTable))
     decoder, decoded = decode_example(profile, profile.examples[0])
 
-    assert profile.status is Status.UNVERIFIED
+    assert profile.status is ModelStatus.UNVERIFIED
     assert dict(zip(decoder.quantities, decoded.values, strict=True)) == dict(profile.examples[0].values)
     assert decoder.counters["energy_import_wh"].step == 10

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.batching.clock import Step
 from edge.catalogue import models as catalogue
 from edge.drivers.counts import Counts
-from edge.drivers.missing import Missing, Role, Use
+from edge.drivers.missing import Missing, MissingRole, Use
 from edge.drivers.modbus.profile import Function, Register
 from edge.drivers.modbus.registers import Encoding, Layout
 from edge.drivers.settings import BusConfig, DeviceConfig, Point, Serial
@@ -140,12 +140,14 @@ def test_a_missing_counter_is_named_wherever_people_look(health: Health) -> None
         (
             Missing(
                 counter.place,
-                Use(Role.COUNTER, "energy_import_wh"),
+                Use(MissingRole.COUNTER, "energy_import_wh"),
                 "refused (2)",
                 since_s=90,
                 retry_at_s=160,
             ),
-            Missing(gauge.place, Use(Role.OTHER, "frequency_hz"), "refused (2)", since_s=90, retry_at_s=120),
+            Missing(
+                gauge.place, Use(MissingRole.OTHER, "frequency_hz"), "refused (2)", since_s=90, retry_at_s=120
+            ),
         ),
     )
     health.set_device("line1", 1, DeviceState.COUNTER_MISSING, "energy_import_wh: refused (2)")

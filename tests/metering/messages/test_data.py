@@ -27,7 +27,7 @@ from metering.messages.data import (
     to_properties,
 )
 from metering.quantities import Medium
-from metering.readings import Block, ReadingFlag, Row
+from metering.readings import ReadingFlag, Row, RowBlock
 
 EPOCH = "00ff00ff00ff00ff"
 TAKEN = 1_790_000_000_000
@@ -41,19 +41,19 @@ rows = st.builds(
     values=st.tuples(values, values),
 )
 blocks = st.builds(
-    Block,
+    RowBlock,
     medium=st.sampled_from(Medium),
     quantities=st.just(("energy_import_wh", "active_power_w")),
     rows=st.lists(rows, min_size=1, max_size=5).map(tuple),
 )
 
 
-def message(*some_blocks: Block, seq: int = 1) -> Message:
+def message(*some_blocks: RowBlock, seq: int = 1) -> Message:
     return Message(gateway="gw-1", id=MessageId(EPOCH, seq), blocks=some_blocks)
 
 
-def block(*some_rows: Row) -> Block:
-    return Block(Medium.WATER, ("volume_l",), some_rows)
+def block(*some_rows: Row) -> RowBlock:
+    return RowBlock(Medium.WATER, ("volume_l",), some_rows)
 
 
 def row(value: float | None = 5, *, meter: str = "m1", taken_at_ms: int = TAKEN) -> Row:
@@ -61,7 +61,7 @@ def row(value: float | None = 5, *, meter: str = "m1", taken_at_ms: int = TAKEN)
 
 
 @given(st.lists(blocks, min_size=1, max_size=3), st.integers(1, MAX_SEQ), st.booleans())
-def test_what_is_encoded_is_decoded(some: list[Block], seq: int, deflated: bool) -> None:  # noqa: FBT001 - drawn
+def test_what_is_encoded_is_decoded(some: list[RowBlock], seq: int, deflated: bool) -> None:  # noqa: FBT001 - drawn
     sent = message(*some, seq=seq)
     body = encode(sent)
 
@@ -183,7 +183,7 @@ def test_a_row_of_1970_cannot_exist() -> None:
 
 def test_a_row_has_one_value_per_quantity() -> None:
     with pytest.raises(ValueError, match="1 values for 2 quantities"):
-        Block(Medium.WATER, ("volume_l", "flow_m3h"), (row(),))
+        RowBlock(Medium.WATER, ("volume_l", "flow_m3h"), (row(),))
 
 
 @pytest.mark.parametrize("backlog", [True, False])

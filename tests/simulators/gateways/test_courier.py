@@ -8,7 +8,7 @@ import pytest
 
 from metering.program.connection import Broker
 from metering.quantities import Medium
-from metering.readings import Block, Row
+from metering.readings import Row, RowBlock
 from simulators.demo.servers import Mosquitto
 from simulators.demo.site import PARKS
 from simulators.errors import DeliveryFailed, first_of
@@ -37,9 +37,9 @@ def broker(mosquitto: Mosquitto) -> Broker:
     return Broker(host="127.0.0.1", port=mosquitto.port)
 
 
-def block(first: int, rows: int = 10) -> Block:
+def block(first: int, rows: int = 10) -> RowBlock:
     made = tuple(Row("m", NOW_MS + first + n, 0, (first + n,)) for n in range(rows))
-    return Block(Medium.ELECTRICITY, ("energy_import_wh",), made)
+    return RowBlock(Medium.ELECTRICITY, ("energy_import_wh",), made)
 
 
 def route(broker: Broker, folder: Path, **changes: float) -> Route:

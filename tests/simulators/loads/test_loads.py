@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metering.errors import ConfigError
-from metering.readings import Block
+from metering.readings import RowBlock
 from metering.series import SLOT_MS
 from simulators.demo.site import PARKS
 from simulators.gateways.history import STEP_MS, HistorySpan, historic_meters
@@ -103,7 +103,7 @@ def test_history_of_every_meter_is_what_its_registers_say(wires: Wires, loads: d
     assert seen == set(wires.loads)
 
 
-def check_block(block: Block, load: Load) -> None:
+def check_block(block: RowBlock, load: Load) -> None:
     for row in block.rows:
         assert row.quality == 0
         shown = dict(zip(block.quantities, row.values, strict=True))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.drivers.missing import Role, Use
+from edge.drivers.missing import MissingRole, Use
 from edge.drivers.modbus.missing import MissingRegisters
 from edge.drivers.modbus.profile import Function, Register
 from edge.drivers.modbus.registers import Encoding, Layout
@@ -12,7 +12,7 @@ from edge.errors import BusError, GatewayNoAnswer, MeterRefused, NoAnswer
 
 USES = {
     Register(Function.HOLDING, address, Layout(Encoding("u16"))): Use(role, role.value)
-    for address, role in enumerate(Role)
+    for address, role in enumerate(MissingRole)
 }
 COUNTER, IDENTITY, SERIAL, OTHER = USES
 
