@@ -31,7 +31,7 @@ from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.validation.messages import MessageValidator
-from ingest.validation.registry import load_registry
+from ingest.validation.stored_registry import load_registry
 from metering.park.file import load_parks
 from metering.park.model import Park
 

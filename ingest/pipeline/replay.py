@@ -31,8 +31,9 @@ from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
 from ingest.validation.messages import MessageValidator, ValidationResult
-from ingest.validation.registry import Registry, load_registry
+from ingest.validation.registry import Registry
 from ingest.validation.rows import RowReason, StoredRow
+from ingest.validation.stored_registry import load_registry
 from metering.park.model import Park
 
 #: Lines of a body.

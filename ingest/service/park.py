@@ -35,7 +35,8 @@ from ingest.service.health import ParkHealth
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError
 from ingest.validation.messages import MessageValidator
-from ingest.validation.registry import Registry, load_registry
+from ingest.validation.registry import Registry
+from ingest.validation.stored_registry import load_registry
 from metering.messages import ack, topics
 from metering.messages.ack import Ack
 from metering.messages.status import Status

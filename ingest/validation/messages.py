@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ingest.journal.segments import Record
-from ingest.validation.registry import Registry, encode_announcement
+from ingest.validation.announcements import encode_announcement
+from ingest.validation.registry import Registry
 from ingest.validation.rows import MAX_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
 from metering.errors import MalformedMessage
 from metering.messages import birth

@@ -62,6 +62,10 @@ PURE = (
     "ingest.store.answers",
     "ingest.store.influxql",
     "ingest.store.line_protocol",
+    "ingest.validation.announcements",
+    "ingest.validation.messages",
+    "ingest.validation.owners",
+    "ingest.validation.registry",
     "ingest.validation.rows",
     "metering.messages.ack",
     "metering.messages.birth",
@@ -104,7 +108,6 @@ NOT_YET = {
     "edge.commissioning.forecast",
     "edge.uplink.reconnect",
     "ingest.pipeline.ahead",
-    "ingest.validation.messages",
     "metering.program.addresses",
 }
 

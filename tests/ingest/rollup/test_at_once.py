@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.pipeline.writer import LateNoticeLog
+from ingest.pipeline.writer import LateNotices
 from ingest.rollup.job import Rollup
 from ingest.store.contract import Store
 from ingest.store.errors import StoreUnavailable
@@ -128,7 +128,7 @@ class History:
         self.now_ms = 0
         self._faults = faults
         self._store = FailingStore(park.store, before=self._fault, after=self._fault)
-        self._late = LateNoticeLog(park.name, "1", lambda: T0 + self.now_ms)
+        self._late = LateNotices(park.name, "1", lambda: T0 + self.now_ms)
         self._rollup = Rollup(self._store, park.park)
         self._left = 0
 

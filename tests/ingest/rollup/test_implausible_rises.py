@@ -292,7 +292,7 @@ def test_the_rollup_tells_of_it_on_its_pages(park: SmallPark, tmp_path: Path) ->
         park.park,
         ParkFolder(tmp_path, park.name),
         clock_ms=lambda: T0 + HOUR + 20_000,
-        rng=lambda: 0.0,
+        jitter=lambda: 0.0,
     )
     running._cycle(T0 + HOUR + 20_000)
 
