@@ -15,7 +15,8 @@ from ingest.clock.clocks import SystemClocks, guarded_clock
 from ingest.clock.rules import latest_time_ms
 from ingest.commands.options import believe_clock_option, config_option, park_option
 from ingest.config import IngestConfig, load_config
-from ingest.journal.quarantine import Quarantine, unresolved
+from ingest.journal.quarantine import Quarantine
+from ingest.journal.quarantine_entry import unresolved
 from ingest.journal.reader import JournalReader
 from ingest.pipeline.replay import (
     Figures,

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ingest.journal.journal import Journal, Place, Record
-from ingest.journal.quarantine import RESOLVED, Entry, Quarantine, unresolved
+from ingest.journal.journal import Journal
+from ingest.journal.quarantine import Quarantine
+from ingest.journal.quarantine_entry import RESOLVED, QuarantineEntry, unresolved
+from ingest.journal.segments import JournalPlace, Record
 from ingest.validation.messages import ValidationResult
 from ingest.validation.rows import RefusedRow
 
@@ -28,7 +30,7 @@ class JournalAndQuarantine:
         self._quarantine = quarantine
         self._lock = threading.Lock()
 
-    def journal(self, records: Sequence[Record]) -> tuple[Place, ...]:
+    def journal(self, records: Sequence[Record]) -> tuple[JournalPlace, ...]:
         """Bring records to the disk; gives their places.
 
         Raises:
@@ -37,7 +39,7 @@ class JournalAndQuarantine:
         with self._lock:
             return self._journal.append(records)
 
-    def quarantine(self, entries: Sequence[Entry]) -> None:
+    def quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
         """Bring entries to the disk.
 
         Raises:
@@ -76,11 +78,11 @@ class JournalAndQuarantine:
             if record.topic.endswith("/birth")
         ]
 
-    def maybe_record(self, place: Place) -> Record | None:
+    def maybe_record(self, place: JournalPlace) -> Record | None:
         """Return a record of the journal; `None` when it is no longer kept."""
         return self._journal.reader.maybe_record(place)
 
-    def unresolved(self, park: str, reason: str) -> list[Entry]:
+    def unresolved(self, park: str, reason: str) -> list[QuarantineEntry]:
         """Return the newest entries of a reason that nothing has settled since."""
         about = (
             one
@@ -106,10 +108,10 @@ class Journaled:
 
     record: Record
     verdict: ValidationResult
-    place: Place
+    place: JournalPlace
 
 
-def to_entries(kept: Journaled, refused: Iterable[RefusedRow]) -> Iterator[Entry]:
+def to_entries(kept: Journaled, refused: Iterable[RefusedRow]) -> Iterator[QuarantineEntry]:
     """Return an entry per reason for some of a message's rows."""
     by_reason: dict[str, list[RefusedRow]] = defaultdict(list)
     for row in refused:
@@ -121,7 +123,7 @@ def to_entries(kept: Journaled, refused: Iterable[RefusedRow]) -> Iterator[Entry
         yield _entry(kept, reason, detail, tuple(row.position for row in rows))
 
 
-def refusal_entries(kept: Journaled) -> Iterator[Entry]:
+def refusal_entries(kept: Journaled) -> Iterator[QuarantineEntry]:
     """Return the entries that a verdict asks for: the whole message, or its refused rows."""
     if kept.verdict.maybe_reason is not None:
         yield _entry(kept, kept.verdict.maybe_reason, kept.verdict.detail, None)
@@ -129,14 +131,14 @@ def refusal_entries(kept: Journaled) -> Iterator[Entry]:
         yield from to_entries(kept, kept.verdict.refused)
 
 
-def point_entry(kept: Journaled, reason: str, detail: str) -> Entry:
+def point_entry(kept: Journaled, reason: str, detail: str) -> QuarantineEntry:
     """Return the entry of a birth whose points InfluxDB refuses."""
     return _entry(kept, reason, detail, None)
 
 
-def _entry(kept: Journaled, reason: str, detail: str, rows: tuple[int, ...] | None) -> Entry:
+def _entry(kept: Journaled, reason: str, detail: str, rows: tuple[int, ...] | None) -> QuarantineEntry:
     maybe_id = kept.verdict.maybe_id
-    return Entry(
+    return QuarantineEntry(
         park=kept.place.park,
         reason=reason,
         received_at_ms=kept.record.received_at_ms,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ingest.errors import DiskError
-from ingest.journal.quarantine import Entry
+from ingest.journal.quarantine_entry import QuarantineEntry
 from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
 from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine, Journaled
@@ -73,7 +73,7 @@ class JudgeAgain:
         if self._ahead.left_out:
             _LOGGER.warning("%s: more rows are ahead than are kept in memory; the others follow", self._park)
 
-    async def _unresolved(self) -> Sequence[Entry]:
+    async def _unresolved(self) -> Sequence[QuarantineEntry]:
         reason = str(RowReason.ABSURD_TIME)
         try:
             return await asyncio.to_thread(self._safekeeping.unresolved, self._park, reason)
@@ -88,7 +88,7 @@ class JudgeAgain:
                 return
             await self._judge(maybe_entry, maybe_now_ms)
 
-    async def _judge(self, entry: Entry, now_ms: int) -> None:
+    async def _judge(self, entry: QuarantineEntry, now_ms: int) -> None:
         maybe_record = await self._maybe_record(entry)
         if maybe_record is None:
             _LOGGER.warning(
@@ -111,17 +111,19 @@ class JudgeAgain:
         if retried.maybe_left is not None:
             await self._note(retried.maybe_left, after_ms=now_ms + _PAUSE_MS, maybe_record=maybe_record)
 
-    async def _maybe_record(self, entry: Entry) -> Record | None:
+    async def _maybe_record(self, entry: QuarantineEntry) -> Record | None:
         try:
             return await asyncio.to_thread(self._safekeeping.maybe_record, entry.place)
         except OSError as error:
             _LOGGER.warning("%s: the journal cannot be read: %s", self._park, error)
             return None
 
-    async def _quarantine(self, entries: Sequence[Entry]) -> None:
+    async def _quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
         await asyncio.to_thread(self._safekeeping.quarantine, entries)
 
-    async def _note(self, entry: Entry, *, after_ms: int, maybe_record: Record | None = None) -> None:
+    async def _note(
+        self, entry: QuarantineEntry, *, after_ms: int, maybe_record: Record | None = None
+    ) -> None:
         if maybe_record is None:
             maybe_record = await self._maybe_record(entry)
         maybe_due = None if maybe_record is None else maybe_due_ms(entry, maybe_record)

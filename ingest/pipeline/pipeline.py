@@ -26,8 +26,8 @@ from typing import TypeVar
 
 from ingest.errors import DiskError
 from ingest.events.book import EventBook, event_text
-from ingest.journal.journal import Record
-from ingest.journal.quarantine import Entry
+from ingest.journal.quarantine_entry import QuarantineEntry
+from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
 from ingest.pipeline.journal_and_quarantine import (
     JournalAndQuarantine,
@@ -252,7 +252,7 @@ class Pipeline:
         self._park.accounts.of(verdict.gateway).births_refused += 1
         self._raise("birth_refused", verdict.gateway, error=verdict.detail[:200])
 
-    async def _quarantine(self, entries: Sequence[Entry]) -> None:
+    async def _quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
         if entries:
             await self._until_kept(self._park.safekeeping.quarantine, entries)
 

@@ -23,9 +23,10 @@ from itertools import groupby
 from operator import attrgetter
 
 from ingest.events.book import EventBook
-from ingest.journal.quarantine import RESOLVED, Entry, Quarantine, without
-from ingest.journal.reader import JournalReader, Place, SegmentName
-from ingest.journal.segments import Record
+from ingest.journal.quarantine import Quarantine
+from ingest.journal.quarantine_entry import RESOLVED, QuarantineEntry, without
+from ingest.journal.reader import JournalReader, SegmentName
+from ingest.journal.segments import JournalPlace, Record
 from ingest.pipeline.journal_and_quarantine import Journaled, to_entries
 from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter
@@ -44,7 +45,7 @@ Progress = Callable[["Figures"], None]
 #: Gives the time, UTC milliseconds; raises where the clock is in doubt.
 Now = Callable[[], int]
 #: Brings entries to the quarantine.
-Add = Callable[[Sequence[Entry]], Awaitable[None]]
+Add = Callable[[Sequence[QuarantineEntry]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ def replay_instance(instance: str) -> str:
 
 def in_order_of_receipt(
     reader: JournalReader, park: str, *, first_day: date | None, last_day: date | None
-) -> Iterator[tuple[Place, Record]]:
+) -> Iterator[tuple[JournalPlace, Record]]:
     """Merge the segments of all instances of a park; days are of receipt, in UTC, both included."""
     wanted = [
         segment
@@ -112,13 +113,13 @@ def in_order_of_receipt(
 
 def _segments(
     reader: JournalReader, park: str, segments: Iterable[SegmentName]
-) -> Iterator[tuple[Place, Record]]:
+) -> Iterator[tuple[JournalPlace, Record]]:
     for segment in sorted(segments):
         yield from reader.read_segment(park, segment)
 
 
 async def replay_journal(
-    records: Iterable[tuple[Place, Record]],
+    records: Iterable[tuple[JournalPlace, Record]],
     judge: MessageValidator,
     writer: ParkWriter,
     *,
@@ -197,11 +198,11 @@ class Retry:
 
     rows: int = 0
     maybe_reason: str | None = None
-    maybe_left: Entry | None = None
+    maybe_left: QuarantineEntry | None = None
 
 
 async def replay_quarantine(
-    entries: Iterable[Entry],
+    entries: Iterable[QuarantineEntry],
     reader: JournalReader,
     judge: MessageValidator,
     writer: ParkWriter,
@@ -214,7 +215,7 @@ async def replay_quarantine(
     Rows of a settled message that are refused for another reason get an entry of their own.
     """
 
-    async def add(entries: Sequence[Entry]) -> None:
+    async def add(entries: Sequence[QuarantineEntry]) -> None:
         await asyncio.to_thread(quarantine.add, entries)
 
     retried = Retried()
@@ -233,7 +234,7 @@ async def replay_quarantine(
     return retried
 
 
-async def retry(entry: Entry, kept: Journaled, writer: ParkWriter, add: Add) -> Retry:
+async def retry(entry: QuarantineEntry, kept: Journaled, writer: ParkWriter, add: Add) -> Retry:
     """Write what is good now of an entry, whose message was judged again, and note what is settled."""
     verdict = kept.verdict
     if verdict.maybe_reason is not None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from ingest.intervals.counters import CounterRules, CounterSeries, Read
 from ingest.intervals.joints import unwrap_between
 from ingest.intervals.rises import MAINS_V, MS_PER_HOUR, cap_of, rated_per_h
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.rollup.series.facts import Counting
 from ingest.rollup.series.raw import RawDatabase
 from metering.park.model import Park
@@ -46,7 +46,7 @@ class CounterReads:
     meter: str
     medium: Medium
     quantity: str
-    span: Span
+    span: SlotSpan
     reads: Sequence[Read]
 
 
@@ -92,7 +92,7 @@ class Caps:
         return rated_per_h(maybe_current_a, counting.vt_primary_v or MAINS_V)
 
     def _maybe_learned_per_h(self, counter: CounterReads) -> int | None:
-        span = Span(counter.span.start_ms - _LEARNED_FROM_MS, counter.span.stop_ms)
+        span = SlotSpan(counter.span.start_ms - _LEARNED_FROM_MS, counter.span.stop_ms)
         highest, count = self._raw.highest_quarter_hours(
             counter.medium, counter.meter, counter.quantity, span, count=_RANK
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ingest.intervals.counters import HOLD_MS
 from ingest.intervals.slots import ceil_slot, floor_slot
-from ingest.intervals.spans import Span, maybe_span, merged
+from ingest.intervals.spans import SlotSpan, maybe_span, merged
 from ingest.rollup.groups import GroupStage, Readiness, Regrouping
 from ingest.rollup.late import LateNoticeLog
 from ingest.rollup.meters import MeterStage, Work
@@ -198,7 +198,7 @@ class Rollup:
                     works.append(Work(meter, medium, maybe_touched, is_late=True))
         return works
 
-    def _member_spans(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> Iterator[Span]:
+    def _member_spans(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> Iterator[SlotSpan]:
         """Yield where late rows may make members of meters that have no slots."""
         first_ms = ended_ms if self._first_slot_ms is None else self._first_slot_ms
         for from_ms, to_ms in due.values():
@@ -280,7 +280,7 @@ class Rollup:
         there = self._meters.progress.keys() & self._meters.catalogue.meters
         return {meter: self._meters.progress[meter].next_ms for meter in there}
 
-    def _spans_to_group(self, ready_ms: int, ended_ms: int) -> Iterator[Span]:
+    def _spans_to_group(self, ready_ms: int, ended_ms: int) -> Iterator[SlotSpan]:
         """Yield what has changed, what is ready, and what was edited."""
         rolled = self._meters.rolled
         yield from rolled
@@ -290,9 +290,9 @@ class Rollup:
         first_ms = min(first_slots_ms, default=ended_ms)
         grouped_ms = first_ms if self._kept.grouped_ms is None else self._kept.grouped_ms
         if grouped_ms < ready_ms:
-            yield Span(grouped_ms, ready_ms)
+            yield SlotSpan(grouped_ms, ready_ms)
         if self._edited_from_ms is not None and max(self._edited_from_ms, first_ms) < ended_ms:
-            yield Span(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms)
+            yield SlotSpan(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms)
 
     def _group_stage(self, waited_ms: int) -> GroupStage:
         announced_by = {meter: one.gateway for meter, one in self._meters.facts.items()}

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ingest.intervals.counters import LOOK_BACK_MS, CounterSeries
 from ingest.intervals.lone import ALONE_MS, lone_times
 from ingest.intervals.slots import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
-from ingest.intervals.spans import Span, maybe_span, merged
+from ingest.intervals.spans import SlotSpan, maybe_span, merged
 from ingest.rollup.caps import Caps, CounterReads
 from ingest.rollup.notices import Notice, exchanges, rises
 from ingest.rollup.series.derived import DerivedDatabase
@@ -49,7 +49,7 @@ class Work:
 
     meter: str
     medium: Medium
-    span: Span
+    span: SlotSpan
     idle_start_ms: int | None = None
     is_late: bool = False
 
@@ -58,7 +58,7 @@ class Work:
 class _Rolled:
     """A meter's slots of a span."""
 
-    span: Span
+    span: SlotSpan
     points: Mapping[int, Mapping[str, Field]]
     progress: Progress
 
@@ -94,7 +94,7 @@ class MeterStage:
         #: Counters of each meter that were ever read.
         self.known: dict[str, set[str]] = defaultdict(set)
         #: What was computed since this was emptied: groups are owed for it, even if the rest broke off.
-        self.rolled: list[Span] = []
+        self.rolled: list[SlotSpan] = []
         #: What is to be told of what was computed since this was emptied.
         self.notices: list[Notice] = []
 
@@ -176,7 +176,7 @@ class MeterStage:
             if one.resume_ms < work.span.start_ms and any(t > one.latest_ms for t, _ in reads.get(name, ()))
         ]
         if resumes_ms:
-            span = Span(min(resumes_ms), work.span.stop_ms)
+            span = SlotSpan(min(resumes_ms), work.span.stop_ms)
             self._woken.append(replace(work, span=span, idle_start_ms=None))
         return bool(resumes_ms)
 
@@ -262,7 +262,7 @@ class MeterStage:
 
     def _due_span(
         self, work: Work, courses: Mapping[str, CounterSeries], latest_ms: int, now_ms: int
-    ) -> Span | None:
+    ) -> SlotSpan | None:
         """Return the slots that have begun to be counted and are not waiting for a read."""
         maybe_progress = self.progress.get(work.meter)
         start_ms, stop_ms = work.span.start_ms, work.span.stop_ms
@@ -283,7 +283,7 @@ class MeterStage:
         if not rolled:
             return Counts()
         spans = [one.span for _, one in rolled]
-        window = Span(min(span.start_ms for span in spans), max(span.stop_ms for span in spans))
+        window = SlotSpan(min(span.start_ms for span in spans), max(span.stop_ms for span in spans))
         meters = sorted({work.meter for work, _ in rolled})
         before = self._derived.points(METER_15M, window, keys=("meter",), meters=meters)
         changes = Replacement(METER_15M, self._park)

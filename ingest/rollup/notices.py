@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from ingest.events.book import ROLLUP_KINDS, Event, EventBook, read_open
 from ingest.intervals.counters import CounterSeries
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.rollup.series.facts import Joint
 from ingest.store.contract import Store
 from metering.quantities import Quantity
@@ -46,7 +46,7 @@ class Notice:
         return self.kind, self.meter, self.at_ms, self.parameters.get("quantity", "")
 
 
-def rises(meter: str, quantity: Quantity, course: CounterSeries, span: Span) -> Iterator[Notice]:
+def rises(meter: str, quantity: Quantity, course: CounterSeries, span: SlotSpan) -> Iterator[Notice]:
     """Yield the rises above the cap that end in a span of slots."""
     for one in course.excesses:
         if span.start_ms <= one.to_ms < span.stop_ms:
@@ -61,7 +61,7 @@ def rises(meter: str, quantity: Quantity, course: CounterSeries, span: Span) -> 
             yield Notice(IMPLAUSIBLE_RISE, meter, one.to_ms, parameters)
 
 
-def exchanges(meter: str, joints: Iterable[Joint], span: Span) -> Iterator[Notice]:
+def exchanges(meter: str, joints: Iterable[Joint], span: SlotSpan) -> Iterator[Notice]:
     """Yield the exchanges within a span of slots."""
     for joint in joints:
         if span.start_ms <= joint.at_ms < span.stop_ms:

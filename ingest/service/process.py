@@ -11,7 +11,7 @@ from pathlib import Path
 from ingest.clock.clocks import Clocks, open_guard
 from ingest.config import IngestConfig, QuarantineConfig
 from ingest.journal.journal import Journal
-from ingest.journal.quarantine import Limits, Quarantine
+from ingest.journal.quarantine import Quarantine, QuarantineLimits
 from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.receive.subscriber import Subscription
 from ingest.service.health import routes
@@ -98,9 +98,9 @@ async def serve(
     _LOGGER.info("stopped")
 
 
-def _limits(config: QuarantineConfig) -> Limits:
+def _limits(config: QuarantineConfig) -> QuarantineLimits:
     day_bytes = round(config.max_mb_per_gateway_and_day * 1e6)
-    return Limits(keep_days=config.keep_days, gateway_day_bytes=day_bytes)
+    return QuarantineLimits(keep_days=config.keep_days, gateway_day_bytes=day_bytes)
 
 
 def _subscription(config: IngestConfig, park: str) -> Subscription:

@@ -50,7 +50,9 @@ PURE = (
     "ingest.intervals.slots",
     "ingest.intervals.spans",
     "ingest.intervals.zone_use",
+    "ingest.journal.quarantine_entry",
     "ingest.journal.segments",
+    "ingest.pipeline.ahead",
     "ingest.provisioning.broker_files",
     "ingest.receive.accounts",
     "ingest.receive.acks",
@@ -107,7 +109,6 @@ NOT_YET = {
     "dashboards.grafana.provisioning",
     "edge.commissioning.forecast",
     "edge.uplink.reconnect",
-    "ingest.pipeline.ahead",
     "metering.program.addresses",
 }
 
