@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from ingest.backoff import pause_s
 from ingest.errors import DiskError
 from ingest.events.book import EventBook, event_text
 from ingest.journal.quarantine_entry import QuarantineEntry
@@ -37,7 +38,7 @@ from ingest.pipeline.journal_and_quarantine import (
     to_entries,
 )
 from ingest.pipeline.supervision import validate_safely
-from ingest.pipeline.writer import ParkWriter, pause_s
+from ingest.pipeline.writer import ParkWriter
 from ingest.receive.accounts import Accounts
 from ingest.receive.acks import AckBook, Outcome
 from ingest.receive.deliveries import Deliveries
@@ -258,14 +259,14 @@ class Pipeline:
 
     async def _until_kept(self, keep: Callable[[Sequence[T]], U], things: Sequence[T]) -> U:
         """Bring something to the disk; while the disk refuses, nothing comes in and nothing goes out."""
-        attempt = 0
+        failures = 0
         while True:
             try:
                 done = await asyncio.to_thread(keep, things)
             except DiskError as error:
                 self._disk_failed(error)
-                await asyncio.sleep(pause_s(attempt, self._jitter()))
-                attempt += 1
+                failures += 1
+                await asyncio.sleep(pause_s(failures, self._jitter()))
             else:
                 self._disk_works()
                 return done

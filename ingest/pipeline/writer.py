@@ -20,6 +20,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ingest.backoff import pause_s
 from ingest.events.book import EventBook
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
@@ -29,28 +30,11 @@ from metering.series import LATE, LATE_AFTER_MS, SLOT_MS, raw_database
 
 _LOGGER = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.25
-#: Short, so that live data are there within seconds after an outage; one body per park is no storm.
-_MAX_PAUSE_S = 5.0
-_JITTER = 0.3
 #: An outage that lasts longer is an event.
 ALARM_AFTER_MS = 60_000
 
 #: Gives the `late` lines of some of the rows that are written.
 _LateLines = Callable[[range], list[bytes]]
-
-
-def pause_s(attempt: int, jitter: float, *, retry_after_s: float | None = None) -> float:
-    """Return the seconds to wait after a failed attempt.
-
-    Args:
-        attempt: 0 for the first.
-        jitter: A number in [0, 1).
-        retry_after_s: What the server asked for; believed up to the longest pause.
-    """
-    grown_s = min(_FIRST_PAUSE_S * 2.0 ** min(attempt, 10), _MAX_PAUSE_S)
-    asked_s = min(retry_after_s or 0.0, _MAX_PAUSE_S)
-    return max(grown_s, asked_s) * (1 - _JITTER * jitter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +148,7 @@ class ParkWriter:
 
     async def _write_part(self, lines: Sequence[bytes], part: range, late: _LateLines) -> bool:
         """Write some lines; false when they, as they are together, are refused."""
-        attempt = 0
+        failures = 0
         while True:
             body = b"\n".join([*lines[part.start : part.stop], *late(part)])
             try:
@@ -175,8 +159,8 @@ class ParkWriter:
             except (StoreUnavailable, StoreDenied) as error:
                 self._note(error)
                 asked_s = error.retry_after_s if isinstance(error, StoreUnavailable) else None
-                await asyncio.sleep(pause_s(attempt, self._jitter(), retry_after_s=asked_s))
-                attempt += 1
+                failures += 1
+                await asyncio.sleep(pause_s(failures, self._jitter(), retry_after_s=asked_s))
             else:
                 self.bodies += 1
                 self._note_success()

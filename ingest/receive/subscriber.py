@@ -31,6 +31,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.backoff import pause_s
 from ingest.receive.supervision import supervised
 from metering.errors import ConfigError
 from metering.messages import status, topics
@@ -42,9 +43,6 @@ _LOGGER = logging.getLogger(__name__)
 RECEIVE_MAXIMUM = 1000
 MAXIMUM_PACKET_BYTES = 256 * 1024
 _KEEPALIVE_S = 20
-_FIRST_PAUSE_S = 0.25
-_MAX_PAUSE_S = 5.0
-_JITTER = 0.3
 _GOODBYE_S = 3.0
 
 
@@ -178,11 +176,12 @@ class Subscriber:
     # -- in our thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        failures = 0
         while not self._stopping.is_set():
             was_up = self._connect_once()
-            pause_s = _FIRST_PAUSE_S if was_up else min(2 * pause_s, _MAX_PAUSE_S)
-            self._stopping.wait(pause_s * (1 - _JITTER * random.random()))  # noqa: S311 - jitter, no secret
+            # A connection that ended after it had been accepted counts as the first failure.
+            failures = 1 if was_up else failures + 1
+            self._stopping.wait(pause_s(failures, random.random()))  # noqa: S311 - jitter, no secret
 
     def _connect_once(self) -> bool:
         """Hold one connection to its end; tells whether the broker had accepted it."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from ingest.backoff import pause_s
 from ingest.errors import ClockDoubted
-from ingest.pipeline.writer import pause_s
 from ingest.rollup.job import Cycle, Rollup
 from ingest.rollup.live import LiveFigures
 from ingest.rollup.series.facts import Counting, read_facts
@@ -133,7 +133,7 @@ class Service:
 
     async def _repeat(self, what: str, step: Callable[[int], None], stop: asyncio.Event) -> None:
         """Take a step at each whole 10 s; one that takes longer misses the instants meanwhile."""
-        attempt = 0
+        failures = 0
         while not stop.is_set():
             try:
                 await asyncio.to_thread(step, self._clock_ms())
@@ -141,11 +141,11 @@ class Service:
                 return
             except (StoreError, ClockDoubted) as error:
                 self._note(what, error)
-                wait_s = pause_s(attempt, self._jitter())
-                attempt += 1
+                failures += 1
+                wait_s = pause_s(failures, self._jitter())
             else:
                 self._note_success(what)
-                attempt = 0
+                failures = 0
                 wait_s = self._next_in_s()
             await _wait(stop, wait_s)
 

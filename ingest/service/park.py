@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from ingest.backoff import pause_s
 from ingest.clock.clocks import Clocks
 from ingest.clock.rules import ClockGuard, latest_time_ms
 from ingest.events.book import RUN_KINDS, Event, EventBook, read_open
@@ -22,7 +23,7 @@ from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.pipeline.judge_again import JudgeAgain
 from ingest.pipeline.pipeline import Park as Parts
 from ingest.pipeline.pipeline import Pipeline
-from ingest.pipeline.writer import ParkWriter, Trouble, pause_s
+from ingest.pipeline.writer import ParkWriter, Trouble
 from ingest.receive.accounts import Accounts
 from ingest.receive.acks import AckBook
 from ingest.receive.deliveries import Deliveries
@@ -192,7 +193,7 @@ class ParkService:
 
     async def _load_registry(self, stopping: asyncio.Event) -> Registry | None:
         """Ask the store until it answers; `None` when told to stop before."""
-        attempt = 0
+        failures = 0
         database = raw_database(self._park.id)
         while not stopping.is_set():
             try:
@@ -200,8 +201,8 @@ class ParkService:
                 maybe_registry = await _maybe_until(stopping, loading)
             except StoreError as error:
                 self._note_load_error(error, database)
-                await _wait(stopping, pause_s(attempt, self._around.jitter()))
-                attempt += 1
+                failures += 1
+                await _wait(stopping, pause_s(failures, self._around.jitter()))
             else:
                 self._maybe_load_error = None
                 if maybe_registry is None:

@@ -42,6 +42,7 @@ PURE = (
     "edge.polling.silence",
     "edge.uplink.pace",
     "edge.uplink.window",
+    "ingest.backoff",
     "ingest.clock.rules",
     "ingest.intervals.counters",
     "ingest.intervals.joints",

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from ingest.events.book import EventBook
-from ingest.pipeline.writer import ALARM_AFTER_MS, LateNotices, ParkWriter, pause_s
+from ingest.pipeline.writer import ALARM_AFTER_MS, LateNotices, ParkWriter
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
@@ -117,14 +117,6 @@ async def test_nothing_is_written_of_nothing() -> None:
     with answering([DONE]) as peer:
         assert await writer(peer.url).write_points([]) == []
         assert peer.requests == []
-
-
-def test_pauses_grow_are_capped_and_jittered() -> None:
-    assert [pause_s(attempt, 0.0) for attempt in range(6)] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0]
-    assert pause_s(10_000, 0.0) == 5.0
-    assert pause_s(5, 0.999) == pytest.approx(3.5, abs=0.01)
-    assert pause_s(0, 0.0, retry_after_s=2) == 2
-    assert pause_s(0, 0.0, retry_after_s=3600) == 5.0
 
 
 def test_late_is_more_than_a_minute_after_the_end_of_the_slot() -> None:
