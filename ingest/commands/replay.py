@@ -110,9 +110,9 @@ async def _replay_park(site: _Site, park: Park, first: date | None, last: date |
     from_the_start = first is None and site.config.journal.keep_days is None
     registry = registry_for_replay(site.store, park, from_the_start=from_the_start)
     records = in_order_of_receipt(site.reader, park.id, first_day=first, last_day=last)
-    judge = MessageValidator(park, registry)
+    validator = MessageValidator(park, registry)
     return await replay_journal(
-        records, judge, _writer(site, park), progress=_Progress(park.id), now=site.now
+        records, validator, _writer(site, park), progress=_Progress(park.id), now=site.now
     )
 
 

@@ -4,7 +4,7 @@
 |---|---|
 | `ahead` | What lies ahead of the clock and waits in the quarantine until its time has come |
 | `journal_and_quarantine` | The disks of ingest |
-| `judge_again` | Judges again what was ahead of the clock |
+| `revalidation` | Validates again what was ahead of the clock, once its time has come |
 | `pipeline` | One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge |
 | `replay` | Replay: judge again what the journal holds, and write it |
 | `supervision` | Validation of a stranger's bytes that never raises (`ingest.receive.supervision`) |

@@ -3,7 +3,7 @@
 A row of a gateway whose clock is ahead, or that came while ingest's own clock was behind, is set aside as
 *absurd time*. It is judged again by itself as soon as it is no longer ahead: time has passed, or the clock
 was set forward. Memory is bounded: what does not fit stays in the quarantine, and is recalled from there when
-the others are done (`ingest.pipeline.judge_again`).
+the others are done (`ingest.pipeline.revalidation`).
 """
 
 import heapq

@@ -107,11 +107,11 @@ class Journaled:
     """A message that is in the journal, and what becomes of it."""
 
     record: Record
-    verdict: ValidationResult
+    result: ValidationResult
     place: JournalPlace
 
 
-def to_entries(kept: Journaled, refused: Iterable[RefusedRow]) -> Iterator[QuarantineEntry]:
+def to_entries(journaled: Journaled, refused: Iterable[RefusedRow]) -> Iterator[QuarantineEntry]:
     """Return an entry per reason for some of a message's rows."""
     by_reason: dict[str, list[RefusedRow]] = defaultdict(list)
     for row in refused:
@@ -120,32 +120,32 @@ def to_entries(kept: Journaled, refused: Iterable[RefusedRow]) -> Iterator[Quara
         meters = sorted({row.meter for row in rows})
         more = f" and {len(meters) - _NAMED_METERS} more" if len(meters) > _NAMED_METERS else ""
         detail = ", ".join(repr(meter) for meter in meters[:_NAMED_METERS]) + more
-        yield _entry(kept, reason, detail, tuple(row.position for row in rows))
+        yield _entry(journaled, reason, detail, tuple(row.position for row in rows))
 
 
-def refusal_entries(kept: Journaled) -> Iterator[QuarantineEntry]:
+def refusal_entries(journaled: Journaled) -> Iterator[QuarantineEntry]:
     """Return the entries that a verdict asks for: the whole message, or its refused rows."""
-    if kept.verdict.maybe_reason is not None:
-        yield _entry(kept, kept.verdict.maybe_reason, kept.verdict.detail, None)
+    if journaled.result.maybe_reason is not None:
+        yield _entry(journaled, journaled.result.maybe_reason, journaled.result.detail, None)
     else:
-        yield from to_entries(kept, kept.verdict.refused)
+        yield from to_entries(journaled, journaled.result.refused)
 
 
-def point_entry(kept: Journaled, reason: str, detail: str) -> QuarantineEntry:
+def point_entry(journaled: Journaled, reason: str, detail: str) -> QuarantineEntry:
     """Return the entry of a birth whose points InfluxDB refuses."""
-    return _entry(kept, reason, detail, None)
+    return _entry(journaled, reason, detail, None)
 
 
-def _entry(kept: Journaled, reason: str, detail: str, rows: tuple[int, ...] | None) -> QuarantineEntry:
-    maybe_id = kept.verdict.maybe_id
+def _entry(journaled: Journaled, reason: str, detail: str, rows: tuple[int, ...] | None) -> QuarantineEntry:
+    maybe_id = journaled.result.maybe_id
     return QuarantineEntry(
-        park=kept.place.park,
+        park=journaled.place.park,
         reason=reason,
-        received_at_ms=kept.record.received_at_ms,
-        place=kept.place,
-        row_count=kept.verdict.rows if rows is None else len(rows),
+        received_at_ms=journaled.record.received_at_ms,
+        place=journaled.place,
+        row_count=journaled.result.rows if rows is None else len(rows),
         rows=rows,
-        gateway=kept.verdict.gateway,
+        gateway=journaled.result.gateway,
         epoch=None if maybe_id is None else maybe_id.epoch,
         seq=None if maybe_id is None else maybe_id.seq,
         detail=detail,

@@ -66,15 +66,15 @@ class Figures:
     refused: Counter[str] = field(default_factory=Counter)
     last_ms: int = 0
 
-    def note(self, record: Record, verdict: ValidationResult) -> None:
+    def note(self, record: Record, result: ValidationResult) -> None:
         """Add a record."""
         self.records += 1
         self.last_ms = record.received_at_ms
-        self.rows += len(verdict.stored)
-        self.points += len(verdict.points)
-        if verdict.maybe_reason is not None:
-            self.refused[verdict.maybe_reason] += verdict.rows
-        self.refused.update(row.reason for row in verdict.refused)
+        self.rows += len(result.stored)
+        self.points += len(result.points)
+        if result.maybe_reason is not None:
+            self.refused[result.maybe_reason] += result.rows
+        self.refused.update(row.reason for row in result.refused)
 
 
 def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms: int) -> ParkWriter:
@@ -120,7 +120,7 @@ def _segments(
 
 async def replay_journal(
     records: Iterable[tuple[JournalPlace, Record]],
-    judge: MessageValidator,
+    validator: MessageValidator,
     writer: ParkWriter,
     *,
     progress: Progress,
@@ -134,10 +134,10 @@ async def replay_journal(
     rows: list[StoredRow] = []
     points: list[bytes] = []
     for _, record in records:
-        verdict = validate_safely(judge, replace(record, received_at_ms=now()))
-        figures.note(record, verdict)
-        rows += verdict.stored
-        points += verdict.points
+        result = validate_safely(validator, replace(record, received_at_ms=now()))
+        figures.note(record, result)
+        rows += result.stored
+        points += result.points
         if len(rows) + len(points) >= _BATCH_LINES:
             await _write(writer, rows, points, figures)
             progress(figures)
@@ -204,7 +204,7 @@ class Retry:
 async def replay_quarantine(
     entries: Iterable[QuarantineEntry],
     reader: JournalReader,
-    judge: MessageValidator,
+    validator: MessageValidator,
     writer: ParkWriter,
     quarantine: Quarantine,
     *,
@@ -224,8 +224,8 @@ async def replay_quarantine(
         if maybe_record is None:
             retried.left["no_longer_in_journal"] += 1
             continue
-        verdict = validate_safely(judge, replace(maybe_record, received_at_ms=now()))
-        one = await retry(entry, Journaled(maybe_record, verdict, entry.place), writer, add)
+        result = validate_safely(validator, replace(maybe_record, received_at_ms=now()))
+        one = await retry(entry, Journaled(maybe_record, result, entry.place), writer, add)
         retried.rows += one.rows
         if one.maybe_reason is None:
             retried.entries += 1
@@ -234,26 +234,26 @@ async def replay_quarantine(
     return retried
 
 
-async def retry(entry: QuarantineEntry, kept: Journaled, writer: ParkWriter, add: Add) -> Retry:
+async def retry(entry: QuarantineEntry, journaled: Journaled, writer: ParkWriter, add: Add) -> Retry:
     """Write what is good now of an entry, whose message was judged again, and note what is settled."""
-    verdict = kept.verdict
-    if verdict.maybe_reason is not None:
+    result = journaled.result
+    if result.maybe_reason is not None:
         return Retry(
-            maybe_reason=verdict.maybe_reason,
-            maybe_left=entry if verdict.maybe_reason == entry.reason else None,
+            maybe_reason=result.maybe_reason,
+            maybe_left=entry if result.maybe_reason == entry.reason else None,
         )
-    wanted = set(range(verdict.rows) if entry.rows is None else entry.rows)
-    again = [row for row in verdict.refused if row.position in wanted]
+    wanted = set(range(result.rows) if entry.rows is None else entry.rows)
+    again = [row for row in result.refused if row.position in wanted]
     wanted -= {row.position for row in again if row.reason == entry.reason}
-    rows = [row for row in verdict.stored if row.position in wanted]
+    rows = [row for row in result.stored if row.position in wanted]
     if entry.rows is not None and not wanted:
         return Retry(maybe_reason=entry.reason, maybe_left=entry)
-    if await writer.write_points(verdict.points) or await writer.write_rows(rows):
+    if await writer.write_points(result.points) or await writer.write_rows(rows):
         return Retry(maybe_reason=RowReason.REFUSED_BY_INFLUXDB)
     resolved = None if entry.rows is None else tuple(sorted(wanted))
     others = [row for row in again if row.position in wanted]
     await add(
-        [*to_entries(kept, others), replace(entry, reason=RESOLVED, detail=entry.reason, rows=resolved)]
+        [*to_entries(journaled, others), replace(entry, reason=RESOLVED, detail=entry.reason, rows=resolved)]
     )
     left = without(entry, wanted)
     return Retry(rows=len(rows), maybe_left=left if left.rows else None)

@@ -5,10 +5,10 @@ from ingest.receive.supervision import supervised
 from ingest.validation.messages import UNEXPECTED, MessageValidator, ValidationResult, refuse
 
 
-def validate_safely(judge: MessageValidator, record: Record) -> ValidationResult:
+def validate_safely(validator: MessageValidator, record: Record) -> ValidationResult:
     """Judge a record; never raises."""
     return supervised(
         record.topic,
-        lambda: judge.judge(record),
+        lambda: validator.validate(record),
         lambda error: refuse(record, UNEXPECTED, f"{type(error).__name__}: {error}"),
     )

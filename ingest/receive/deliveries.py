@@ -41,7 +41,7 @@ class Deliveries:
         self._pending.add(key)
         return True
 
-    def give_up(self, gateway: str, message: MessageId) -> None:
+    def cancel(self, gateway: str, message: MessageId) -> None:
         """A message that entered was not taken after all."""
         self._pending.discard((gateway, message))
 

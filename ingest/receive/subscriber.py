@@ -136,7 +136,7 @@ class Subscriber:
         self._is_holding = True
         self.publish(self._subscription.status_topic, self._own_status(), retain=True)
 
-    def check_stop(self) -> None:
+    def resume(self) -> None:
         """Take messages again: by a new connection, to which the broker gives all retained ones anew."""
         self._is_holding = False
         client = self._maybe_client

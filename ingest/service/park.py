@@ -20,9 +20,8 @@ from ingest.events.book import RUN_KINDS, Event, EventBook, read_open
 from ingest.events.reports import Reports, encode_status
 from ingest.pipeline.ahead import Ahead
 from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
-from ingest.pipeline.judge_again import JudgeAgain
-from ingest.pipeline.pipeline import Park as Parts
-from ingest.pipeline.pipeline import Pipeline
+from ingest.pipeline.pipeline import ParkParts, Pipeline
+from ingest.pipeline.revalidation import Revalidation
 from ingest.pipeline.writer import ParkWriter, Trouble
 from ingest.receive.accounts import Accounts
 from ingest.receive.acks import AckBook
@@ -61,7 +60,7 @@ class SharedResources:
     """What all parks of a process share."""
 
     store: Store
-    safekeeping: JournalAndQuarantine
+    journal_and_quarantine: JournalAndQuarantine
     instance: str
     clocks: Clocks
     guard: ClockGuard
@@ -82,28 +81,30 @@ class SharedResources:
 class ParkService:
     """Runs one park; hears its subscriber."""
 
-    def __init__(self, park: Park, subscription: Subscription, around: SharedResources) -> None:
+    def __init__(self, park: Park, subscription: Subscription, shared: SharedResources) -> None:
         self._park = park
-        self._around = around
+        self._shared = shared
         #: What is wrong with the edited park descriptions; empty = nothing.
         self.edit_problem = ""
-        self._subscriber = Subscriber(subscription, self, clock_ms=around.clock_ms)
+        self._subscriber = Subscriber(subscription, self, clock_ms=shared.clock_ms)
         self._events = EventBook()
         self._accounts = Accounts()
         self._acks = AckBook()
         self._intake = Intake(self._subscriber.puback)
-        self._reports = Reports(around.store, park.id)
+        self._reports = Reports(shared.store, park.id)
         self._writer = ParkWriter(
-            around.store,
+            shared.store,
             park.id,
-            instance=around.instance,
+            instance=shared.instance,
             events=self._events,
-            clock_ms=around.clock_ms,
-            jitter=around.jitter,
-            since_ms=latest_time_ms(around.safekeeping.maybe_newest_ms(park.id), around.clock_ms()),
+            clock_ms=shared.clock_ms,
+            jitter=shared.jitter,
+            since_ms=latest_time_ms(
+                shared.journal_and_quarantine.maybe_newest_ms(park.id), shared.clock_ms()
+            ),
         )
         self._ahead = Ahead()
-        self._maybe_again: JudgeAgain | None = None
+        self._maybe_revalidation: Revalidation | None = None
         self._is_holding = False
         self._not_taken = 0
         self._maybe_pipeline: Pipeline | None = None
@@ -134,10 +135,10 @@ class ParkService:
 
     async def _work(self, registry: Registry, stopping: asyncio.Event) -> None:
         pipeline = self._maybe_pipeline = Pipeline(
-            self._parts(registry), clock_ms=self._around.clock_ms, jitter=self._around.jitter
+            self._parts(registry), clock_ms=self._shared.clock_ms, jitter=self._shared.jitter
         )
         pipeline.change_park(self._park)  # edited while the registry was read
-        again = self._maybe_again = self._judge_again(pipeline)
+        again = self._maybe_revalidation = self._revalidation(pipeline)
         self._subscriber.start()
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(again.run(), name=f"ahead-{self._park.id}")
@@ -150,38 +151,38 @@ class ParkService:
             working.cancel()
             waiting.cancel()
 
-    def _judge_again(self, pipeline: Pipeline) -> JudgeAgain:
-        around = self._around
-        return JudgeAgain(
+    def _revalidation(self, pipeline: Pipeline) -> Revalidation:
+        shared = self._shared
+        return Revalidation(
             self._park.id,
             self._ahead,
             pipeline=pipeline,
             writer=self._writer,
-            safekeeping=around.safekeeping,
-            maybe_now_ms=lambda: None if around.doubts_clock() else around.clock_ms(),
+            journal_and_quarantine=shared.journal_and_quarantine,
+            maybe_now_ms=lambda: None if shared.doubts_clock() else shared.clock_ms(),
         )
 
     def follow_clock(self) -> None:
         """Hold while the clock is in doubt, and go on when it is not; to be called after each look at it."""
-        maybe_doubt, now_ms = self._around.guard.maybe_doubt, self._around.clock_ms()
+        maybe_doubt, now_ms = self._shared.guard.maybe_doubt, self._shared.clock_ms()
         if maybe_doubt is not None:
-            self._events.open("clock_doubted", self._around.instance, {"problem": maybe_doubt}, now_ms)
+            self._events.open("clock_doubted", self._shared.instance, {"problem": maybe_doubt}, now_ms)
         else:  # also one that a former process has left open
-            self._events.close("clock_doubted", self._around.instance, now_ms)
+            self._events.close("clock_doubted", self._shared.instance, now_ms)
         if (maybe_doubt is not None) is self._is_holding:
             return
         self._is_holding = maybe_doubt is not None
         if self._is_holding:
             self._subscriber.hold()
         else:
-            self._subscriber.check_stop()
+            self._subscriber.resume()
 
-    def _parts(self, registry: Registry) -> Parts:
-        return Parts(
+    def _parts(self, registry: Registry) -> ParkParts:
+        return ParkParts(
             id=self._park.id,
-            judge=MessageValidator(self._park, registry),
+            validator=MessageValidator(self._park, registry),
             writer=self._writer,
-            safekeeping=self._around.safekeeping,
+            journal_and_quarantine=self._shared.journal_and_quarantine,
             events=self._events,
             accounts=self._accounts,
             acks=self._acks,
@@ -197,23 +198,23 @@ class ParkService:
         database = raw_database(self._park.id)
         while not stopping.is_set():
             try:
-                loading = asyncio.to_thread(load_registry, self._around.store, self._park)
+                loading = asyncio.to_thread(load_registry, self._shared.store, self._park)
                 maybe_registry = await _maybe_until(stopping, loading)
             except StoreError as error:
                 self._note_load_error(error, database)
                 failures += 1
-                await _wait(stopping, pause_s(failures, self._around.jitter()))
+                await _wait(stopping, pause_s(failures, self._shared.jitter()))
             else:
                 self._maybe_load_error = None
                 if maybe_registry is None:
                     break
                 await self._adopt_events(stopping)
-                self._events.close("store_denied", database, self._around.clock_ms())
+                self._events.close("store_denied", database, self._shared.clock_ms())
                 return maybe_registry
         return None
 
     async def _adopt_events(self, stopping: asyncio.Event) -> None:
-        reading = asyncio.to_thread(read_open, self._around.store, self._park.id, RUN_KINDS)
+        reading = asyncio.to_thread(read_open, self._shared.store, self._park.id, RUN_KINDS)
         try:
             for event in await _maybe_until(stopping, reading) or ():
                 self._events.adopt(event)
@@ -226,7 +227,7 @@ class ParkService:
         self._maybe_load_error = error
         if isinstance(error, StoreDenied):
             parameters = {"database": database, "error": str(error)}
-            self._events.open("store_denied", database, parameters, self._around.clock_ms())
+            self._events.open("store_denied", database, parameters, self._shared.clock_ms())
 
     # -- the subscriber's listener ------------------------------------------------------------------
 
@@ -240,7 +241,7 @@ class ParkService:
             if maybe_told is not None and not arrival.retained:  # a retained one is of some time ago
                 self._vote(maybe_told)
             self._subscriber.puback(arrival)
-        elif self._around.doubts_clock():
+        elif self._shared.doubts_clock():
             # Its gateway keeps what is not acknowledged end to end; births are retained.
             self._not_taken += 1
             self._subscriber.puback(arrival)
@@ -267,12 +268,12 @@ class ParkService:
 
     def _vote(self, told: Status) -> None:
         """Let a gateway's clock speak about ours."""
-        self._around.guard.take_vote(
+        self._shared.guard.take_vote(
             self._park.id,
             told.gateway,
             clock=told.clock,
             time_ms=told.time_ms,
-            seen=self._around.clocks.see(),
+            seen=self._shared.clocks.see(),
         )
 
     # -- telling others -----------------------------------------------------------------------------
@@ -284,9 +285,9 @@ class ParkService:
 
     def _send_acks(self) -> None:
         # An acknowledgement carries the time, by which gateways without a clock set theirs.
-        if not self._acks or self._around.doubts_clock():
+        if not self._acks or self._shared.doubts_clock():
             return
-        for gateway, one in self._acks.take(self._around.clock_ms()):
+        for gateway, one in self._acks.take(self._shared.clock_ms()):
             supervised(
                 f"acknowledgement to {gateway}", partial(self._send_ack, gateway, one), self._note_failure
             )
@@ -296,9 +297,9 @@ class ParkService:
 
     async def _report(self) -> None:
         while True:
-            now_ms = self._around.clock_ms()
+            now_ms = self._shared.clock_ms()
             # In doubt they would be stored under a wrong time; after the doubt all come again, retained.
-            for told, received_at_ms in () if self._around.doubts_clock() else self._statuses.take():
+            for told, received_at_ms in () if self._shared.doubts_clock() else self._statuses.take():
                 work = partial(self._tell_status, told, received_at_ms)
                 supervised(f"status of {told.gateway}", work, partial(self._statuses.refuse, told.gateway))
             for kind in _OVER_WHEN_NOT_REPEATED:
@@ -319,7 +320,7 @@ class ParkService:
 
     def _tell_event(self, event: Event) -> None:
         self._reports.add(event.line(self._park.id))
-        topic = topics.ingest_event(self._park.id, self._around.instance)
+        topic = topics.ingest_event(self._park.id, self._shared.instance)
         self._subscriber.publish(topic, event.body())
 
     def health(self) -> ParkHealth:
@@ -334,7 +335,7 @@ class ParkService:
             discarded=self._intake.discarded,
             not_taken=self._not_taken,
             rows_ahead=self._ahead.rows,
-            rows_judged_again=0 if self._maybe_again is None else self._maybe_again.rows_stored,
+            rows_judged_again=0 if self._maybe_revalidation is None else self._maybe_revalidation.rows_stored,
             strays=self._strays,
             unreadable_statuses=self._statuses.unreadable,
             failures=self._failures,
@@ -347,7 +348,7 @@ class ParkService:
         maybe_pipeline = self._maybe_pipeline
         is_loading = maybe_pipeline is None and self._maybe_load_error is None
         found = (
-            self._around.guard.maybe_doubt,
+            self._shared.guard.maybe_doubt,
             self._maybe_load_error,
             None if trouble is None else trouble.error,
             None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,

@@ -72,24 +72,28 @@ async def serve(
         )
         store = open_store(config.store)
         stack.callback(store.close)
-        safekeeping = JournalAndQuarantine(journal, quarantine)
+        journal_and_quarantine = JournalAndQuarantine(journal, quarantine)
         guard = open_guard(config, clocks, journal.reader, is_believed=believes_clock)
-        around = SharedResources(
-            store=store, safekeeping=safekeeping, instance=config.instance, clocks=clocks, guard=guard
+        shared = SharedResources(
+            store=store,
+            journal_and_quarantine=journal_and_quarantine,
+            instance=config.instance,
+            clocks=clocks,
+            guard=guard,
         )
         services = {
-            park.id: ParkService(park, _subscription(config, park.id), around) for park in parks.values()
+            park.id: ParkService(park, _subscription(config, park.id), shared) for park in parks.values()
         }
         pages = routes(lambda: [service.health() for service in services.values()])
         address = stack.enter_context(serving(config.http, pages))
         _LOGGER.info("instance %s: %s at http://%s", config.instance, ", ".join(parks), address)
         async with asyncio.TaskGroup() as tasks:
-            expiring = tasks.create_task(_expire(safekeeping), name="expire")
+            expiring = tasks.create_task(_expire(journal_and_quarantine), name="expire")
             running = [
                 tasks.create_task(service.run(stopping), name=f"park-{park}")
                 for park, service in services.items()
             ]
-            watching = tasks.create_task(_watch_clock(around, services), name="clock")
+            watching = tasks.create_task(_watch_clock(shared, services), name="clock")
             following = tasks.create_task(_follow_edits(config.parks, services), name="park-edits")
             await asyncio.gather(*running)
             expiring.cancel()
@@ -109,12 +113,12 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
     )
 
 
-async def _watch_clock(around: SharedResources, services: Mapping[str, ParkService]) -> None:
+async def _watch_clock(shared: SharedResources, services: Mapping[str, ParkService]) -> None:
     """Look at the clock every second, and tell the parks."""
     was_doubted = False
     while True:
-        around.guard.observe(around.clocks.see())
-        maybe_doubt = around.guard.maybe_doubt
+        shared.guard.observe(shared.clocks.see())
+        maybe_doubt = shared.guard.maybe_doubt
         if (maybe_doubt is not None) is not was_doubted:
             was_doubted = maybe_doubt is not None
             _LOGGER.log(
@@ -154,8 +158,8 @@ def _take_edits(parks: Mapping[str, Park], services: Mapping[str, ParkService]) 
             _LOGGER.warning("%s: %s", park, service.edit_problem)
 
 
-async def _expire(safekeeping: JournalAndQuarantine) -> None:
+async def _expire(journal_and_quarantine: JournalAndQuarantine) -> None:
     """Delete what is older than the configuration keeps."""
     while True:
-        await asyncio.to_thread(safekeeping.remove_expired, datetime.now(UTC).date())
+        await asyncio.to_thread(journal_and_quarantine.remove_expired, datetime.now(UTC).date())
         await asyncio.sleep(_EXPIRE_EVERY_S)

@@ -15,7 +15,7 @@ from functools import partial
 from ingest.journal.segments import Record
 from ingest.validation.announcements import encode_announcement
 from ingest.validation.registry import Registry
-from ingest.validation.rows import MAX_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
+from ingest.validation.rows import MAX_AHEAD_MS, RefusedRow, RowReason, StoredRow, ValidatedRows, Vocabulary
 from metering.errors import MalformedMessage
 from metering.messages import birth
 from metering.messages import data as message
@@ -76,19 +76,19 @@ class MessageValidator:
         self._registry.change_park(park)
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
-    def judge(self, record: Record) -> ValidationResult:
+    def validate(self, record: Record) -> ValidationResult:
         """Judge a data message or a birth."""
         maybe_topic = maybe_parse(record.topic)
         if not isinstance(maybe_topic, GatewayTopic):
             return refuse(record, WRONG_TOPIC, record.topic)
         try:
             if maybe_topic.kind == "birth":
-                return self._judge_birth(record, maybe_topic.gateway)
-            return self._judge_data(record, maybe_topic.gateway)
+                return self._validate_birth(record, maybe_topic.gateway)
+            return self._validate_data(record, maybe_topic.gateway)
         except MalformedMessage as error:
             return refuse(record, error.reason, str(error))
 
-    def _judge_data(self, record: Record, gateway: str) -> ValidationResult:
+    def _validate_data(self, record: Record, gateway: str) -> ValidationResult:
         envelope = message.decode(record.body)
         if envelope.gateway != gateway:
             raise MalformedMessage("gateway_mismatch", f"the body says {envelope.gateway!r}")
@@ -98,18 +98,18 @@ class MessageValidator:
         if envelope.row_count > MAX_ROWS:
             # No gateway of ours builds it, and a deflated megabyte of empty rows would fill the memory.
             raise MalformedMessage("too_large", f"{envelope.row_count} rows")
-        judged = self._judge_blocks(envelope, record.received_at_ms)
+        validated = self._validate_blocks(envelope, record.received_at_ms)
         return ValidationResult(
             gateway=gateway,
             maybe_id=envelope.id,
             rows=envelope.row_count,
-            stored=judged.stored,
-            refused=judged.refused,
-            bad_values=judged.bad_values,
+            stored=validated.stored,
+            refused=validated.refused,
+            bad_values=validated.bad_values,
         )
 
-    def _judge_blocks(self, envelope: Envelope, now_ms: int) -> Judged:
-        judged = Judged()
+    def _validate_blocks(self, envelope: Envelope, now_ms: int) -> ValidatedRows:
+        validated = ValidatedRows()
         first = 0
         for block in envelope.blocks:
             if not block.rows:
@@ -118,13 +118,13 @@ class MessageValidator:
             admit = partial(self._registry.maybe_refusal, envelope.gateway, medium=block.medium)
             if maybe_columns is None:
                 unknown = RowReason.UNKNOWN_MEDIUM
-                judged.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
+                validated.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
             else:
-                maybe_columns.judge(block.rows, first, admit, now_ms, judged)
+                maybe_columns.validate(block.rows, first, admit, now_ms, validated)
             first += len(block.rows)
-        return judged
+        return validated
 
-    def _judge_birth(self, record: Record, gateway: str) -> ValidationResult:
+    def _validate_birth(self, record: Record, gateway: str) -> ValidationResult:
         born = birth.decode(record.body)
         if born.gateway != gateway:
             raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")

@@ -84,7 +84,7 @@ class RefusedRow(NamedTuple):
 
 
 @dataclass(slots=True)
-class Judged:
+class ValidatedRows:
     """What became of a message's rows: stored + refused = received.
 
     Attributes:
@@ -119,7 +119,9 @@ class Columns:
         writable = ["_" if quantity is None else quantity.name for quantity in known]
         self._encoder = RowEncoder(medium, park, writable)
 
-    def judge(self, rows: Iterable[Any], first: int, admit: Admission, now_ms: int, into: Judged) -> None:
+    def validate(
+        self, rows: Iterable[Any], first: int, admit: Admission, now_ms: int, into: ValidatedRows
+    ) -> None:
         """Judge a block's rows.
 
         Args:

@@ -73,5 +73,5 @@ def test_a_delivery_is_pending_then_recent_then_forgotten() -> None:
     assert deliveries.maybe_outcome("gw-1", ids[2], b"other body") is None
     assert deliveries.maybe_outcome("gw-1", ids[0], b"body") is None
     assert deliveries.begin("gw-1", ids[0])
-    deliveries.give_up("gw-1", ids[0])
+    deliveries.cancel("gw-1", ids[0])
     assert deliveries.begin("gw-1", ids[0])

@@ -27,15 +27,15 @@ _LOOK_EVERY_S = 1.0
 _PAUSE_MS = 60_000
 
 
-class JudgeAgain:
+class Revalidation:
     """Empties a park's `Ahead`.
 
     Args:
         park: Id.
         ahead: What the pipeline has noted, and what is recalled.
-        pipeline: Judges.
-        writer: Writes.
-        safekeeping: Journal and quarantine.
+        pipeline: Validates.
+        writer: Writes what is good now.
+        journal_and_quarantine: Of the process.
         maybe_now_ms: The time, UTC; `None` while the clock is in doubt.
     """
 
@@ -46,14 +46,14 @@ class JudgeAgain:
         *,
         pipeline: Pipeline,
         writer: ParkWriter,
-        safekeeping: JournalAndQuarantine,
+        journal_and_quarantine: JournalAndQuarantine,
         maybe_now_ms: Callable[[], int | None],
     ) -> None:
         self._park = park
         self._ahead = ahead
         self._pipeline = pipeline
         self._writer = writer
-        self._safekeeping = safekeeping
+        self._journal_and_quarantine = journal_and_quarantine
         self._maybe_now_ms = maybe_now_ms
         self.rows_stored = 0
 
@@ -61,7 +61,7 @@ class JudgeAgain:
         """Work until cancelled."""
         await self._recall()
         while True:
-            await self._judge_due()
+            await self._validate_due()
             if self._ahead.must_recall:
                 await self._recall()
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -76,29 +76,29 @@ class JudgeAgain:
     async def _unresolved(self) -> Sequence[QuarantineEntry]:
         reason = str(RowReason.ABSURD_TIME)
         try:
-            return await asyncio.to_thread(self._safekeeping.unresolved, self._park, reason)
+            return await asyncio.to_thread(self._journal_and_quarantine.unresolved, self._park, reason)
         except OSError as error:
             _LOGGER.warning("%s: the quarantine cannot be read: %s", self._park, error)
             return ()
 
-    async def _judge_due(self) -> None:
+    async def _validate_due(self) -> None:
         while (maybe_now_ms := self._maybe_now_ms()) is not None:
             maybe_entry = self._ahead.maybe_take(maybe_now_ms)
             if maybe_entry is None:
                 return
-            await self._judge(maybe_entry, maybe_now_ms)
+            await self._validate(maybe_entry, maybe_now_ms)
 
-    async def _judge(self, entry: QuarantineEntry, now_ms: int) -> None:
+    async def _validate(self, entry: QuarantineEntry, now_ms: int) -> None:
         maybe_record = await self._maybe_record(entry)
         if maybe_record is None:
             _LOGGER.warning(
                 "%s: %d rows were ahead; the journal has them no more", self._park, entry.row_count
             )
             return
-        (verdict,) = await self._pipeline.judge([replace(maybe_record, received_at_ms=now_ms)])
-        kept = Journaled(maybe_record, verdict, entry.place)
+        (result,) = await self._pipeline.validate([replace(maybe_record, received_at_ms=now_ms)])
+        journaled = Journaled(maybe_record, result, entry.place)
         try:
-            retried = await retry(entry, kept, self._writer, self._quarantine)
+            retried = await retry(entry, journaled, self._writer, self._quarantine)
         except DiskError as error:
             _LOGGER.warning("%s: what was ahead waits: %s", self._park, error)
             self._ahead.note(entry, now_ms + _PAUSE_MS)
@@ -113,13 +113,13 @@ class JudgeAgain:
 
     async def _maybe_record(self, entry: QuarantineEntry) -> Record | None:
         try:
-            return await asyncio.to_thread(self._safekeeping.maybe_record, entry.place)
+            return await asyncio.to_thread(self._journal_and_quarantine.maybe_record, entry.place)
         except OSError as error:
             _LOGGER.warning("%s: the journal cannot be read: %s", self._park, error)
             return None
 
     async def _quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
-        await asyncio.to_thread(self._safekeeping.quarantine, entries)
+        await asyncio.to_thread(self._journal_and_quarantine.quarantine, entries)
 
     async def _note(
         self, entry: QuarantineEntry, *, after_ms: int, maybe_record: Record | None = None
