@@ -1,4 +1,4 @@
-"""From MQTT to InfluxDB: journal, judgement, raw store, rollup.
+"""From MQTT to InfluxDB: journal, validation, raw store, rollup.
 
 `ingest.store` is the one module that knows influxdb-client, `ingest.receive.subscriber` the one that knows
 paho.

@@ -65,7 +65,7 @@ class AppendFile:
 
     def _roll_back(self, fd: int) -> None:
         self._maybe_fd = None
-        with suppress(OSError):  # the next append cuts again, and says so if it cannot
+        with suppress(OSError):  # the next append cuts again, and raises if it cannot
             os.ftruncate(fd, self.size_bytes)
         with suppress(OSError):
             os.close(fd)

@@ -5,8 +5,8 @@ UTC. The data themselves stay in the journal, from which an entry can be replaye
 
 Invariants:
 - When `add` returns, its entries are on the disk; when it fails, no half line stays.
-- `add` takes whatever it is given. Who adds asks `is_full` first, and leaves the message unacknowledged where
-  a gateway has used its quota of the day: so one gateway cannot fill the disk, and nothing is lost.
+- `add` takes whatever it is given. Its caller checks `is_full` first, and leaves the message unacknowledged
+  when a gateway has used its quota of the day: so one gateway cannot fill the disk, and nothing is lost.
 - A torn last line is cut off at the next `add`; reading skips what is no entry, with a log message.
 """
 
@@ -83,7 +83,7 @@ class Quarantine:
         """Tell whether a gateway has used its quota of the day of receipt.
 
         Raises:
-            QuarantineError: when the disk refuses to say what is there.
+            QuarantineError: when the disk cannot be read.
         """
         path = self._path(park, _day(received_at_ms))
         try:

@@ -71,7 +71,7 @@ def without(entry: QuarantineEntry, settled: Collection[int]) -> QuarantineEntry
 
 def encode_entry(entry: QuarantineEntry) -> bytes:
     """Return the line of an entry, with its line feed."""
-    # Strangers' JSON may hold lone surrogates, which UTF-8 cannot.
+    # Received JSON may hold lone surrogates, which UTF-8 cannot.
     detail = entry.detail[:_MAX_DETAIL].encode(errors="replace").decode()
     short = replace(entry, detail=detail)
     return orjson.dumps(asdict(short), option=orjson.OPT_APPEND_NEWLINE)

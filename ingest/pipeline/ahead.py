@@ -1,7 +1,7 @@
-"""What lies ahead of the clock and waits in the quarantine until its time has come. Pure.
+"""Entries of the quarantine that were ahead of the clock, by when they are due. Pure.
 
 A row of a gateway whose clock is ahead, or that came while ingest's own clock was behind, is set aside as
-*absurd time*. It is judged again by itself as soon as it is no longer ahead: time has passed, or the clock
+*absurd time*. It is validated again as soon as it is no longer ahead: time has passed, or the clock
 was set forward. Memory is bounded: what does not fit stays in the quarantine, and is recalled from there when
 the others are done (`ingest.pipeline.revalidation`).
 """
@@ -21,7 +21,7 @@ MAX_ENTRIES = 10_000
 
 
 class Ahead:
-    """Entries of a park's quarantine, by when they are to be judged again.
+    """Entries of a park's quarantine, by when they are to be validated again.
 
     Attributes:
         rows: Of the entries that are kept.
@@ -37,7 +37,7 @@ class Ahead:
         self.left_out = 0
 
     def note(self, entry: QuarantineEntry, due_ms: int) -> None:
-        """Keep an entry until a time, UTC; the least urgent one goes where there is no room."""
+        """Keep an entry until a time, UTC; when there is no room, drop the one that is due last."""
         if _key(entry) in self._known:
             return
         self._known.add(_key(entry))

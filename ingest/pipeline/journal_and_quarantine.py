@@ -1,6 +1,6 @@
-"""The disks of ingest: journal and quarantine behind one lock, and what a verdict enters in the quarantine.
+"""Journal and quarantine behind one lock; entries of refused messages and rows.
 
-Used through `asyncio.to_thread` by the pipelines of all parks; both want one thread at a time.
+Used through `asyncio.to_thread` by the pipelines of all parks; both allow one thread at a time.
 """
 
 import threading
@@ -31,7 +31,7 @@ class JournalAndQuarantine:
         self._lock = threading.Lock()
 
     def journal(self, records: Sequence[Record]) -> tuple[JournalPlace, ...]:
-        """Bring records to the disk; gives their places.
+        """Bring records to the disk and return their places.
 
         Raises:
             JournalError: when the disk refuses.
@@ -104,7 +104,7 @@ class JournalAndQuarantine:
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """A message that is in the journal, and what becomes of it."""
+    """A message that is in the journal, and the result of its validation."""
 
     record: Record
     result: ValidationResult
@@ -124,7 +124,7 @@ def to_entries(journaled: Journaled, refused: Iterable[RefusedRow]) -> Iterator[
 
 
 def refusal_entries(journaled: Journaled) -> Iterator[QuarantineEntry]:
-    """Return the entries that a verdict asks for: the whole message, or its refused rows."""
+    """Return the entries of a message that was refused as a whole, or of its refused rows."""
     if journaled.result.maybe_reason is not None:
         yield _entry(journaled, journaled.result.maybe_reason, journaled.result.detail, None)
     else:

@@ -1,4 +1,4 @@
-"""One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge.
+"""One park's way from the broker to InfluxDB: receive, validate, journal, write, acknowledge.
 
 Invariants:
 - A message is acknowledged only after it is in the journal and each of its rows is in InfluxDB or in the
@@ -6,13 +6,13 @@ Invariants:
 - Rows received = written + quarantined + pending (`ingest.receive.accounts`); a message counts once, however
   often it is sent.
 - Births are not acknowledged: those that a former process journaled and did not write are written first.
-- Memory is bounded: the intake holds a bounded number of bytes, one batch is judged ahead, one is being
+- Memory is bounded: the intake holds a bounded number of bytes, one batch is validated ahead, one is being
   written. What does not fit stays with the broker and the gateways.
-- No gateway slows another: what exceeds its share of the queue (`ingest.receive.shares`), and what would
+- No gateway delays another: what exceeds its share of the queue (`ingest.receive.shares`), and what would
   exceed its quota of the quarantine, is PUBACKed, discarded and counted; not acknowledged, it stays with the
   gateway.
-- Whatever a message holds, the next one is judged (`ingest.pipeline.supervision`).
-- Each park has a pipeline of its own, so one that waits for its database or its disk holds up no other.
+- Whatever a message holds, the next one is validated (`ingest.pipeline.supervision`).
+- Each park has a pipeline of its own, so one that waits for its database or its disk delays no other.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ class ParkParts:
 
 
 class Pipeline:
-    """Judges, journals, writes and settles what the intake of a park holds."""
+    """Validates, journals, writes and settles what the intake of a park holds."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Pipeline:
         self.maybe_disk_error: DiskError | None = None
 
     def change_park(self, park: Park) -> None:
-        """Judge what comes by another edition of the park's description."""
+        """Validate what comes by another edition of the park's description."""
         self._maybe_edited = park
 
     def arrived(self, arrival: Arrival, puback: Callable[[Arrival], None]) -> None:
@@ -121,7 +121,7 @@ class Pipeline:
             park.deliveries.begin(gateway, maybe_tag.id)
 
     def _is_repeated(self, gateway: str, message_id: MessageId, body: bytes) -> bool:
-        """Tell whether a message is on its way, or acknowledged lately: then that is told once more."""
+        """Tell whether a message is on its way or acknowledged lately; then acknowledge it once more."""
         park = self._park
         maybe_outcome = park.deliveries.maybe_outcome(gateway, message_id, body)
         if maybe_outcome is not None:
@@ -138,25 +138,25 @@ class Pipeline:
         )
 
     def _raise(self, kind: str, gateway: str, **parameters: str) -> None:
-        """Open an event about a gateway; the log has it once, at the beginning."""
-        told = {"gateway": gateway, **parameters}
-        if self._park.events.open(kind, gateway, told, self._clock_ms()):
-            _LOGGER.warning("%s: %s", self._park.id, event_text(kind, told))
+        """Open an event about a gateway; log it once, at the beginning."""
+        facts = {"gateway": gateway, **parameters}
+        if self._park.events.open(kind, gateway, facts, self._clock_ms()):
+            _LOGGER.warning("%s: %s", self._park.id, event_text(kind, facts))
 
     async def run(self) -> None:
         """Work until the intake is closed and everything taken is settled."""
         await self._catch_up()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._journal_all(), name=f"keep-{self._park.id}")
+            tasks.create_task(self._journal_all(), name=f"journal-{self._park.id}")
             tasks.create_task(self._write_all(), name=f"write-{self._park.id}")
 
     async def _catch_up(self) -> None:
-        """Write what births in the journal say and `meters` does not have, as a replay would."""
+        """Write what births in the journal announce and `meters` does not have, as a replay would."""
         records = await asyncio.to_thread(self._park.journal_and_quarantine.last_births, self._park.id)
         results = await self.validate(records)
         await self._park.writer.write_points([line for result in results for line in result.points])
 
-    # -- judge and journal --------------------------------------------------------------------------
+    # -- validate and journal -----------------------------------------------------------------------
 
     async def _journal_all(self) -> None:
         intake = self._park.intake
@@ -223,14 +223,14 @@ class Pipeline:
         day = datetime.fromtimestamp(record.received_at_ms / 1000, UTC).date().isoformat()
         megabytes = f"{park.journal_and_quarantine.quota_bytes / 1e6:g}"
         self._raise("quarantine_full", gateway, day=day, megabytes=megabytes)
-        # Off the books, so that a resend is let in.
+        # No longer pending, so that a resend is accepted.
         park.shares.give_back(record.topic, len(record.body))
         maybe_tag = message.maybe_tag(record.properties)
         if maybe_tag is not None:
             park.deliveries.cancel(gateway, maybe_tag.id)
 
     async def validate(self, records: Sequence[Record]) -> list[ValidationResult]:
-        """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
+        """Validate records in a thread, by the park's newest description; one call at a time."""
         async with self._validating:
             if self._maybe_edited is not None:
                 self._park.validator.change_park(self._maybe_edited)
@@ -261,7 +261,7 @@ class Pipeline:
             await self._until_on_disk(self._park.journal_and_quarantine.quarantine, entries)
 
     async def _until_on_disk(self, to_disk: Callable[[Sequence[T]], U], things: Sequence[T]) -> U:
-        """Bring something to the disk; while the disk refuses, nothing comes in and nothing goes out."""
+        """Bring something to the disk; while the disk refuses, receive and write nothing."""
         failures = 0
         while True:
             try:
@@ -277,7 +277,7 @@ class Pipeline:
     def _disk_failed(self, error: DiskError) -> None:
         self._park.intake.hold()
         if self.maybe_disk_error is None:
-            _LOGGER.error("%s: ingest waits: %s", self._park.id, error)
+            _LOGGER.error("%s: receiving and writing wait for the disk: %s", self._park.id, error)
         self.maybe_disk_error = error
         parameters = {"path": str(error.path), "bytes": str(error.size_bytes), "error": str(error)}
         self._park.events.open("journal_failed", self._park.id, parameters, self._clock_ms())
@@ -328,7 +328,7 @@ class Pipeline:
         written = len(result.stored) - len(refused)
         self._park.accounts.of(result.gateway).settle(written=written, quarantined=quarantined)
         if result.maybe_id is not None:
-            told = tuple((rows, reason) for reason, rows in sorted(quarantined.items()))
-            outcome = Outcome(result.maybe_id, written, told)
+            refusals = tuple((rows, reason) for reason, rows in sorted(quarantined.items()))
+            outcome = Outcome(result.maybe_id, written, refusals)
             self._park.deliveries.end(result.gateway, outcome, journaled.record.body)
             self._park.acks.add(result.gateway, outcome)

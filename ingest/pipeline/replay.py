@@ -1,7 +1,7 @@
-"""Replay: judge again what the journal holds, and write it.
+"""Replay: validate again what the journal or the quarantine holds, and write it.
 
 Contract:
-- Each record is judged by the time of the replay (what was ahead at its receipt may be good now, and the
+- Each record is validated by the time of the replay (what was ahead at its receipt may be good now, and the
   receipt may bear the time of a wrong clock) and the relations of `park.yaml` as they stand today, in the
   order of receipt over all instances. Writing is idempotent, so a replay over full databases changes no
   point, and one into empty databases gives the same points: those of the media and of `meters`.
@@ -40,7 +40,7 @@ from metering.park.model import Park
 #: Lines of a body.
 _BATCH_LINES = 5000
 
-#: Is told the figures so far, after each batch.
+#: Called with the figures so far, after each batch.
 Progress = Callable[["Figures"], None]
 #: Gives the time, UTC milliseconds; raises where the clock is in doubt.
 Now = Callable[[], int]
@@ -53,7 +53,7 @@ class Figures:
     """What a replay has done so far.
 
     Attributes:
-        records: Data messages and births judged.
+        records: Data messages and births validated.
         rows: Rows written.
         points: Points of `meters` written.
         refused: Rows not written, by reason; messages that hold no readable row count 0 rows.
@@ -126,7 +126,7 @@ async def replay_journal(
     progress: Progress,
     now: Now,
 ) -> Figures:
-    """Judge records and write what they hold; gives the figures at the end.
+    """Validate records and write what they hold; return the figures at the end.
 
     What InfluxDB refuses for good is counted as *refused_by_influxdb*.
     """
@@ -162,7 +162,7 @@ def registry_for_replay(store: Store, park: Park, *, from_the_start: bool) -> Re
     """Return the registry with which a replay begins.
 
     Raises:
-        StoreError: when the store cannot say what `meters` holds.
+        StoreError: when `meters` cannot be read.
     """
     loaded = load_registry(store, park)
     return Registry(park) if from_the_start else loaded
@@ -210,7 +210,7 @@ async def replay_quarantine(
     *,
     now: Now,
 ) -> Retried:
-    """Judge what was set aside again, write what is good now, and note that it is settled.
+    """Validate again what was set aside, write what is good now, and note that it is settled.
 
     Rows of a settled message that are refused for another reason get an entry of their own.
     """
@@ -235,7 +235,7 @@ async def replay_quarantine(
 
 
 async def retry(entry: QuarantineEntry, journaled: Journaled, writer: ParkWriter, add: Add) -> Retry:
-    """Write what is good now of an entry, whose message was judged again, and note what is settled."""
+    """Write what is good now of an entry whose message was validated again, and note what is settled."""
     result = journaled.result
     if result.maybe_reason is not None:
         return Retry(

@@ -1,9 +1,10 @@
-"""Judges again what was ahead of the clock, once its time has come; runs beside a park's pipeline.
+"""Validates again what was ahead of the clock, once its time has come; runs beside a park's pipeline.
 
 Contract:
 - At its start it recalls from the quarantine what is not settled yet, the newest entries (a bounded number).
 - What is good now is written and its entry marked as resolved, as by `zonewise-ingest quarantine replay`.
-- It moves no account and acknowledges nothing: the gateway was told at receipt that the row is in quarantine.
+- It changes no account and sends no acknowledgement: the one at receipt already reports these rows as
+  quarantined.
 """
 
 import asyncio
@@ -71,7 +72,9 @@ class Revalidation:
         for entry in await self._unresolved():
             await self._note(entry, after_ms=0)
         if self._ahead.left_out:
-            _LOGGER.warning("%s: more rows are ahead than are kept in memory; the others follow", self._park)
+            _LOGGER.warning(
+                "%s: more rows are ahead of the clock than fit in memory; the others follow", self._park
+            )
 
     async def _unresolved(self) -> Sequence[QuarantineEntry]:
         reason = str(RowReason.ABSURD_TIME)
@@ -92,7 +95,9 @@ class Revalidation:
         maybe_record = await self._maybe_record(entry)
         if maybe_record is None:
             _LOGGER.warning(
-                "%s: %d rows were ahead; the journal has them no more", self._park, entry.row_count
+                "%s: %d rows were ahead of the clock; they are no longer in the journal",
+                self._park,
+                entry.row_count,
             )
             return
         (result,) = await self._pipeline.validate([replace(maybe_record, received_at_ms=now_ms)])
@@ -100,7 +105,7 @@ class Revalidation:
         try:
             retried = await retry(entry, journaled, self._writer, self._quarantine)
         except DiskError as error:
-            _LOGGER.warning("%s: what was ahead waits: %s", self._park, error)
+            _LOGGER.warning("%s: rows that were ahead of the clock wait: %s", self._park, error)
             self._ahead.note(entry, now_ms + _PAUSE_MS)
             return
         self.rows_stored += retried.rows

@@ -1,4 +1,4 @@
-"""Validation of a stranger's bytes that never raises (`ingest.receive.supervision`)."""
+"""Validation that never raises, whatever the bytes (`ingest.receive.supervision`)."""
 
 from ingest.journal.segments import Record
 from ingest.receive.supervision import supervised
@@ -6,7 +6,7 @@ from ingest.validation.messages import UNEXPECTED, MessageValidator, ValidationR
 
 
 def validate_safely(validator: MessageValidator, record: Record) -> ValidationResult:
-    """Judge a record; never raises."""
+    """Validate a record; never raises."""
     return supervised(
         record.topic,
         lambda: validator.validate(record),

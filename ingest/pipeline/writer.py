@@ -1,4 +1,4 @@
-"""Rows into InfluxDB: retry, split, bisect, pause.
+"""Writes rows into InfluxDB: retry, split, bisect, pause.
 
 Contract: `write_rows` returns when each row is either in InfluxDB or known to be refused by it. What InfluxDB
 answers decides:
@@ -39,10 +39,10 @@ _LateLines = Callable[[range], list[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why writing does not go on.
+    """Why writing is interrupted.
 
     Attributes:
-        error: What the store last said.
+        error: The store's last error.
         since_ms: When it began, UTC.
     """
 
@@ -121,12 +121,12 @@ class ParkWriter:
         self.bodies = 0
 
     async def write_rows(self, rows: Sequence[StoredRow]) -> list[int]:
-        """Write rows; gives the indexes, in `rows`, of those that InfluxDB refuses for good."""
+        """Write rows and return the indexes, in `rows`, of those that InfluxDB refuses for good."""
         lines = [row.line for row in rows]
         return await self._write(lines, lambda part: self._late.lines(rows[part.start : part.stop]))
 
     async def write_points(self, lines: Sequence[bytes]) -> list[int]:
-        """Write points that are no rows; gives the indexes of those that InfluxDB refuses for good."""
+        """Write points that are no rows and return the indexes of those that InfluxDB refuses for good."""
         return await self._write(lines, _no_late)
 
     async def _write(self, lines: Sequence[bytes], late: _LateLines) -> list[int]:
@@ -183,7 +183,7 @@ class ParkWriter:
         now_ms = self._clock_ms()
         if self.maybe_trouble is not None:
             waited_s = (now_ms - self.maybe_trouble.since_ms) // 1000
-            _LOGGER.info("%s: writing goes on after %d s", self._database, waited_s)
+            _LOGGER.info("%s: writing works again after %d s", self._database, waited_s)
         self.maybe_trouble = None
         # Also those that a former process has left open.
         for kind in ("store_denied", "store_unavailable"):

@@ -27,10 +27,10 @@ class Outcome:
 
 
 class AckBook:
-    """Outcomes that are still to be told, by gateway."""
+    """Outcomes that are still to be acknowledged, by gateway."""
 
     def __init__(self) -> None:
-        # By id, so that a message that came twice is told once.
+        # By id, so that a message that came twice is acknowledged once.
         self._outcomes: dict[str, dict[MessageId, Outcome]] = defaultdict(dict)
 
     def add(self, gateway: str, outcome: Outcome) -> None:

@@ -86,7 +86,7 @@ class Rollup:
         self._edited_from_ms: int | None = None
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description."""
+        """Use another edition of the park's description."""
         if self._late is not None:
             self._note_edit(maybe_changed_from(self.park, park))
         self.park = park
@@ -106,7 +106,7 @@ class Rollup:
             is_patient: Whether a stream of late rows may be waited for.
 
         Raises:
-            StoreError: when the store does not do its part; the next cycle goes on from there.
+            StoreError: when the store fails; the next cycle continues from there.
         """
         late = self._late or self._begin(now_ms)
         late.note(self._raw.late(since_ms=late.read_from_ms), now_ms=now_ms)
@@ -123,7 +123,7 @@ class Rollup:
         late.done(due)
         if due or groups.written:
             self._keep(replace(self._kept, owed=(), noticed_ms=late.settled_ms))
-        self.board.tell(self._meters.notices, now_ms)
+        self.board.report(self._meters.notices, now_ms)
         self._meters.notices = []
         return Cycle(counts, groups)
 

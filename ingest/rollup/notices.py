@@ -1,4 +1,4 @@
-"""What a person should know of a meter's counters: rises that nothing explains, and exchanged devices.
+"""Notices about a meter's counters: implausible rises, and exchanged devices.
 
 Each is an event of the meter (`ingest.events.book`) and, where none of its kind is open, a line in the log.
 An event is open for a day after the last of its kind, so that it is seen; then it ends by itself.
@@ -21,13 +21,13 @@ _LOGGER = logging.getLogger(__name__)
 
 IMPLAUSIBLE_RISE, METER_EXCHANGED = ROLLUP_KINDS
 _OPEN_FOR_MS = 24 * 60 * 60 * 1000
-#: Notices remembered so that each is told once, though its slot is computed again.
+#: Notices remembered so that each is reported once, though its slot is computed again.
 _MAX_REMEMBERED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing to tell of a meter.
+    """One thing to report about a meter.
 
     Attributes:
         kind: One of `ROLLUP_KINDS`.
@@ -46,9 +46,9 @@ class Notice:
         return self.kind, self.meter, self.at_ms, self.parameters.get("quantity", "")
 
 
-def rises(meter: str, quantity: Quantity, course: CounterSeries, span: SlotSpan) -> Iterator[Notice]:
+def rises(meter: str, quantity: Quantity, series: CounterSeries, span: SlotSpan) -> Iterator[Notice]:
     """Yield the rises above the cap that end in a span of slots."""
-    for one in course.excesses:
+    for one in series.excesses:
         if span.start_ms <= one.to_ms < span.stop_ms:
             parameters = {
                 "meter": meter,
@@ -74,17 +74,17 @@ def _text(time_ms: int) -> str:
 
 
 class NoticeBoard:
-    """Tells each notice of a park once; used by one thread at a time."""
+    """Reports each notice of a park once; used by one thread at a time."""
 
     def __init__(self, store: Store, park: str) -> None:
         self._store = store
         self._park = park
         self._maybe_book: EventBook | None = None
-        self._told: dict[tuple[str, str, int, str], None] = {}
+        self._reported: dict[tuple[str, str, int, str], None] = {}
         self._unwritten: list[Event] = []
         self.count = 0
 
-    def tell(self, notices: Sequence[Notice], now_ms: int) -> None:
+    def report(self, notices: Sequence[Notice], now_ms: int) -> None:
         """Raise what is new, end what is a day old, and write the events that are due.
 
         Raises:
@@ -92,7 +92,7 @@ class NoticeBoard:
         """
         book = self._maybe_book or self._begin()
         for one in notices:
-            if one.key not in self._told:
+            if one.key not in self._reported:
                 self._remember(one)
                 self._raise(book, one, now_ms)
         for kind in ROLLUP_KINDS:
@@ -119,9 +119,9 @@ class NoticeBoard:
 
     def _remember(self, one: Notice) -> None:
         self.count += 1
-        self._told[one.key] = None
-        if len(self._told) > _MAX_REMEMBERED:
-            del self._told[next(iter(self._told))]
+        self._reported[one.key] = None
+        if len(self._reported) > _MAX_REMEMBERED:
+            del self._reported[next(iter(self._reported))]
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -49,9 +49,9 @@ T = TypeVar("T")
 #: Acknowledgements of this time go out together.
 _ACK_EVERY_S = 0.05
 _REPORT_EVERY_S = 1.0
-#: What a gateway has not done again for so long, it has stopped to do.
-_OVER_AFTER_MS = 15 * 60 * 1000
-_OVER_WHEN_NOT_REPEATED = ("foreign_meter", "quarantine_full", "too_many_messages", "wrong_medium")
+#: An event that was not opened again for this long is closed.
+_CLOSE_AFTER_MS = 15 * 60 * 1000
+_CLOSED_WHEN_NOT_REPEATED = ("foreign_meter", "quarantine_full", "too_many_messages", "wrong_medium")
 DRAIN_S = 10.0
 
 
@@ -71,7 +71,7 @@ class SharedResources:
         return self.clocks.wall_ms()
 
     def doubts_clock(self) -> bool:
-        """Return whether the clock is in doubt now: looks again where it was just set."""
+        """Return whether the clock is in doubt now: checks again when it was just set."""
         seen = self.clocks.see()
         if self.guard.has_jumped(seen):
             self.guard.observe(seen)
@@ -79,7 +79,7 @@ class SharedResources:
 
 
 class ParkService:
-    """Runs one park; hears its subscriber."""
+    """Runs one park; the listener of its subscriber."""
 
     def __init__(self, park: Park, subscription: Subscription, shared: SharedResources) -> None:
         self._park = park
@@ -115,20 +115,20 @@ class ParkService:
         self._failures = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop."""
+        """Run until `stopping` is set."""
         async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(self._tell(), name=f"tell-{self._park.id}")
+            acknowledging = tasks.create_task(self._acknowledge(), name=f"acknowledge-{self._park.id}")
             reporting = tasks.create_task(self._report(), name=f"report-{self._park.id}")
             maybe_registry = await self._load_registry(stopping)
             if maybe_registry is not None:
                 await self._work(maybe_registry, stopping)
-            telling.cancel()
+            acknowledging.cancel()
             reporting.cancel()
         self._send_acks()
         await self._subscriber.stop()
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description."""
+        """Use another edition of the park's description."""
         self._park = park
         if self._maybe_pipeline is not None:
             self._maybe_pipeline.change_park(park)
@@ -163,7 +163,7 @@ class ParkService:
         )
 
     def follow_clock(self) -> None:
-        """Hold while the clock is in doubt, and go on when it is not; to be called after each look at it."""
+        """Hold while the clock is in doubt, resume when it is not; called after each check of the clock."""
         maybe_doubt, now_ms = self._shared.guard.maybe_doubt, self._shared.clock_ms()
         if maybe_doubt is not None:
             self._events.open("clock_doubted", self._shared.instance, {"problem": maybe_doubt}, now_ms)
@@ -193,7 +193,7 @@ class ParkService:
         )
 
     async def _load_registry(self, stopping: asyncio.Event) -> Registry | None:
-        """Ask the store until it answers; `None` when told to stop before."""
+        """Read the store until it answers; `None` when `stopping` is set before."""
         failures = 0
         database = raw_database(self._park.id)
         while not stopping.is_set():
@@ -219,7 +219,7 @@ class ParkService:
             for event in await _maybe_until(stopping, reading) or ():
                 self._events.adopt(event)
         except StoreError as error:
-            _LOGGER.warning("%s: events of before are not known: %s", self._park.id, error)
+            _LOGGER.warning("%s: events of a former process cannot be read: %s", self._park.id, error)
 
     def _note_load_error(self, error: StoreError, database: str) -> None:
         if type(error) is not type(self._maybe_load_error):
@@ -237,9 +237,9 @@ class ParkService:
 
     def _take(self, arrival: Arrival) -> None:
         if arrival.topic.kind == "status":
-            maybe_told = self._statuses.note(arrival)
-            if maybe_told is not None and not arrival.retained:  # a retained one is of some time ago
-                self._vote(maybe_told)
+            maybe_status = self._statuses.note(arrival)
+            if maybe_status is not None and not arrival.retained:  # a retained one is of some time ago
+                self._vote(maybe_status)
             self._subscriber.puback(arrival)
         elif self._shared.doubts_clock():
             # Its gateway keeps what is not acknowledged end to end; births are retained.
@@ -266,19 +266,19 @@ class ParkService:
         self._is_connected = is_up
         _LOGGER.info("%s: broker %s", self._park.id, "connected" if is_up else "connection lost")
 
-    def _vote(self, told: Status) -> None:
-        """Let a gateway's clock speak about ours."""
+    def _vote(self, status: Status) -> None:
+        """Compare this machine's clock with a gateway's."""
         self._shared.guard.take_vote(
             self._park.id,
-            told.gateway,
-            clock=told.clock,
-            time_ms=told.time_ms,
+            status.gateway,
+            clock=status.clock,
+            time_ms=status.time_ms,
             seen=self._shared.clocks.see(),
         )
 
-    # -- telling others -----------------------------------------------------------------------------
+    # -- acknowledgements and reports ---------------------------------------------------------------
 
-    async def _tell(self) -> None:
+    async def _acknowledge(self) -> None:
         while True:
             await asyncio.sleep(_ACK_EVERY_S)
             self._send_acks()
@@ -299,26 +299,28 @@ class ParkService:
         while True:
             now_ms = self._shared.clock_ms()
             # In doubt they would be stored under a wrong time; after the doubt all come again, retained.
-            for told, received_at_ms in () if self._shared.doubts_clock() else self._statuses.take():
-                work = partial(self._tell_status, told, received_at_ms)
-                supervised(f"status of {told.gateway}", work, partial(self._statuses.refuse, told.gateway))
-            for kind in _OVER_WHEN_NOT_REPEATED:
-                self._events.close_older(kind, now_ms - _OVER_AFTER_MS, now_ms)
+            for status, received_at_ms in () if self._shared.doubts_clock() else self._statuses.take():
+                work = partial(self._report_status, status, received_at_ms)
+                supervised(
+                    f"status of {status.gateway}", work, partial(self._statuses.refuse, status.gateway)
+                )
+            for kind in _CLOSED_WHEN_NOT_REPEATED:
+                self._events.close_older(kind, now_ms - _CLOSE_AFTER_MS, now_ms)
             for event in self._events.take(now_ms):
-                supervised(f"event {event.kind}", partial(self._tell_event, event), self._note_failure)
+                supervised(f"event {event.kind}", partial(self._report_event, event), self._note_failure)
             await self._reports.write()
             await asyncio.sleep(_REPORT_EVERY_S)
 
-    def _tell_status(self, told: Status, received_at_ms: int) -> None:
-        self._reports.add(encode_status(self._park.id, told, received_at_ms))
+    def _report_status(self, status: Status, received_at_ms: int) -> None:
+        self._reports.add(encode_status(self._park.id, status, received_at_ms))
         # Time 0 is the last will's; a clean stop is no event.
-        if told.online or told.time_ms:
-            self._events.close("gateway_offline", told.gateway, received_at_ms)
+        if status.online or status.time_ms:
+            self._events.close("gateway_offline", status.gateway, received_at_ms)
         else:
-            parameters = {"gateway": told.gateway}
-            self._events.open("gateway_offline", told.gateway, parameters, received_at_ms)
+            parameters = {"gateway": status.gateway}
+            self._events.open("gateway_offline", status.gateway, parameters, received_at_ms)
 
-    def _tell_event(self, event: Event) -> None:
+    def _report_event(self, event: Event) -> None:
         self._reports.add(event.line(self._park.id))
         topic = topics.ingest_event(self._park.id, self._shared.instance)
         self._subscriber.publish(topic, event.body())
@@ -361,7 +363,7 @@ class ParkService:
 
 
 async def _maybe_until(stopping: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
-    """Return what work in a thread gives; `None` when told to stop before, without waiting for the thread."""
+    """Return the result of work in a thread; `None` when `stopping` is set before, without waiting for it."""
     working, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
     await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()

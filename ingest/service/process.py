@@ -49,7 +49,7 @@ async def serve(
         config: ingest.yaml.
         parks: By id.
         clocks: Those of the machine.
-        believes_clock: Whether a person says that the clock is right now.
+        believes_clock: Whether the operator states that the clock is right now.
         maybe_stopping: Ends it.
 
     Raises:
@@ -114,7 +114,7 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
 
 
 async def _watch_clock(shared: SharedResources, services: Mapping[str, ParkService]) -> None:
-    """Look at the clock every second, and tell the parks."""
+    """Check the clock every second, and pass the result to the parks."""
     was_doubted = False
     while True:
         shared.guard.observe(shared.clocks.see())
@@ -130,7 +130,7 @@ async def _watch_clock(shared: SharedResources, services: Mapping[str, ParkServi
 
 
 async def _follow_edits(folder: Path, services: Mapping[str, ParkService]) -> None:
-    """Take edited park descriptions; where they are faulty, say so and go on by those of before."""
+    """Take edited park descriptions; where they are faulty, report it and keep using those of before."""
     descriptions = DescriptionsFolder(folder)
     while True:
         await asyncio.sleep(_LOOK_FOR_EDITS_EVERY_S)

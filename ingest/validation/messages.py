@@ -1,11 +1,11 @@
-"""What becomes of a message: what to write, what to set aside, what to acknowledge. Pure.
+"""Validates messages: what to write, what to set aside, what to acknowledge. Pure.
 
 Contract:
 - Every message gets a `ValidationResult`, whatever its bytes; rows stored + rows refused = rows received.
 - A message as a whole is refused with a reason of `metering.messages.data.REASONS` or one of those below; a
   row with a `RowReason`.
-- A record is judged by its own receipt time; the clock is not asked. Who judges it again, later, passes it
-  with the time of then in place of the receipt (`ingest.pipeline.replay`).
+- A record is validated by its own receipt time, not by the clock. To validate it again later, pass it with
+  the time of then in place of the receipt (`ingest.pipeline.replay`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,10 +38,10 @@ class ValidationResult:
     Attributes:
         gateway: By the topic, which the broker guards.
         maybe_id: What to acknowledge; `None` for births and for messages without readable ids.
-        rows: Rows received. Of a message that cannot be decoded, what its user properties say, else 0.
+        rows: Rows received. Of a message that cannot be decoded, as in its user properties, else 0.
         stored: Rows to write.
         refused: Rows to set aside.
-        bad_values: Values that were nulled, by the bit that says why.
+        bad_values: Values that were nulled, by their quality bit.
         points: Lines to write that are no rows: those of `meters`.
         maybe_reason: Why the message as a whole is set aside.
         detail: The same for a person.
@@ -64,7 +64,7 @@ class ValidationResult:
 
 
 class MessageValidator:
-    """Judges the messages of one park; used by one thread at a time."""
+    """Validates the messages of one park; used by one thread at a time."""
 
     def __init__(self, park: Park, registry: Registry) -> None:
         self._park = park.id
@@ -72,12 +72,12 @@ class MessageValidator:
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description; not while a record is judged."""
+        """Use another edition of the park's description; not while a record is validated."""
         self._registry.change_park(park)
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
     def validate(self, record: Record) -> ValidationResult:
-        """Judge a data message or a birth."""
+        """Validate a data message or a birth."""
         maybe_topic = maybe_parse(record.topic)
         if not isinstance(maybe_topic, GatewayTopic):
             return refuse(record, WRONG_TOPIC, record.topic)
@@ -137,7 +137,7 @@ class MessageValidator:
 
 
 def refuse(record: Record, reason: str, detail: str) -> ValidationResult:
-    """Return the verdict that sets a message aside as a whole."""
+    """Return the result that sets a message aside as a whole."""
     parsed = maybe_parse(record.topic)
     maybe_topic = parsed if isinstance(parsed, GatewayTopic) else None
     # Births are not acknowledged, whatever stands beside them.

@@ -70,7 +70,7 @@ class Registry:
             self._unknown[one.gateway].add(one.meter)
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description."""
+        """Use another edition of the park's description."""
         self._park = park
         self._spans.clear()
         for unknown in self._unknown.values():
@@ -79,7 +79,7 @@ class Registry:
     def maybe_refusal(
         self, gateway: str, meter: str, taken_at_ms: int, medium: str | None = None
     ) -> RowReason | None:
-        """Tell why a gateway may not deliver a meter's row of an instant; `None` = it may.
+        """Return why a gateway may not deliver a meter's row of an instant; `None` = it may.
 
         Args:
             gateway: Who delivers it.
@@ -103,14 +103,14 @@ class Registry:
         return maybe_reason
 
     def _maybe_wrong(self, gateway: str, meter: str, medium: str | None) -> RowReason | None:
-        """Tell what is wrong with a row although its gateway may deliver the meter."""
+        """Return what is wrong with a row although its gateway may deliver the meter."""
         media = self._media(meter)
         if medium is not None and media and medium not in media:
             return RowReason.WRONG_MEDIUM
         return None if meter in self._park.meters else self._admit_unknown(gateway, meter)
 
     def _media(self, meter: str) -> Collection[str]:
-        """Return the media that a meter may have; empty when nobody has said."""
+        """Return the media that a meter may have; empty when none is known."""
         maybe_meter = self._park.meters.get(meter)
         if maybe_meter is not None:
             return (maybe_meter.medium,)
@@ -129,7 +129,7 @@ class Registry:
         return None
 
     def announce(self, birth: Birth, received_at_ms: int = 0) -> tuple[Announcement, ...]:
-        """Take over a birth and give what is new in it: the points to write.
+        """Take over a birth and return what is new in it: the points to write.
 
         Raises:
             MalformedMessage: *too_many_changes*; then nothing of it is taken over.

@@ -25,7 +25,7 @@ _QUALITY_SUFFIX = quality_field("")
 
 
 class DerivedDatabase:
-    """A park's derived series; every method raises `StoreError` when the store cannot say."""
+    """A park's derived series; every method raises `StoreError` when the store cannot be read."""
 
     def __init__(self, store: Store, park: str) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""How far the rollup of a park is, kept in the derived database, so that a new process goes on from there.
+"""How far the rollup of a park is, kept in the derived database, so that a new process continues from there.
 
 Invariants, whatever fails or is killed:
 - A meter's `next_ms` moves only after every slot before it was published: the slots of a meter have no hole.

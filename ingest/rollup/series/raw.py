@@ -1,6 +1,6 @@
 """Reads a park's raw database: which meters there are, their counters' reads, and what came late.
 
-Rows whose clock was not known to be right say an order and no time: they are passed over, everywhere.
+Rows whose clock was not known to be right give an order and no time: they are skipped everywhere.
 Queries name meters by a pattern of ids, which hold only lower-case letters, digits and hyphens.
 """
 
@@ -67,7 +67,7 @@ class Edge:
 
 
 class RawDatabase:
-    """A park's readings; every method raises `StoreError` when the store cannot say."""
+    """A park's readings; every method raises `StoreError` when the store cannot be read."""
 
     def __init__(self, store: Store, park: Park) -> None:
         self._store = store
