@@ -3,10 +3,10 @@
 | module | what it holds |
 |---|---|
 | `ahead` | Entries of the quarantine that were ahead of the clock, by when they are due |
-| `journal_and_quarantine` | Journal and quarantine behind one lock; entries of refused messages and rows |
-| `revalidation` | Validates again what was ahead of the clock, once its time has come |
 | `pipeline` | One park's way from the broker to InfluxDB: receive, validate, journal, write, acknowledge |
+| `refusals` | Entries of the quarantine for messages and rows that were refused |
 | `replay` | Validates again what the journal or the quarantine holds, and writes it |
+| `revalidation` | Validates again what was ahead of the clock, once its time has come |
 | `supervision` | Validation that never raises, whatever the bytes |
 | `writer` | Writes rows into InfluxDB: retry, split, bisect, pause |
 """

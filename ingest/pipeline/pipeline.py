@@ -26,21 +26,17 @@ from typing import TypeVar
 
 from ingest.backoff import pause_s
 from ingest.errors import DiskError
-from ingest.events.book import EventBook, event_text
+from ingest.events.open_events import OpenEvents
+from ingest.events.texts import event_text
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
 from ingest.journal.quarantine_entry import QuarantineEntry
 from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
-from ingest.pipeline.journal_and_quarantine import (
-    JournalAndQuarantine,
-    Journaled,
-    point_entry,
-    refusal_entries,
-    to_entries,
-)
+from ingest.pipeline.refusals import Journaled, point_entry, refusal_entries, to_entries
 from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter
 from ingest.receive.accounts import Accounts
-from ingest.receive.acks import AckBook, Outcome
+from ingest.receive.acks import Outcome, PendingAcks
 from ingest.receive.deliveries import Deliveries
 from ingest.receive.intake import Intake
 from ingest.receive.shares import Shares
@@ -72,9 +68,9 @@ class ParkParts:
     validator: MessageValidator
     writer: ParkWriter
     journal_and_quarantine: JournalAndQuarantine
-    events: EventBook
+    events: OpenEvents
     accounts: Accounts
-    acks: AckBook
+    acks: PendingAcks
     deliveries: Deliveries
     shares: Shares
     intake: Intake

@@ -22,12 +22,12 @@ from datetime import date
 from itertools import groupby
 from operator import attrgetter
 
-from ingest.events.book import EventBook
+from ingest.events.open_events import OpenEvents
 from ingest.journal.quarantine import Quarantine
 from ingest.journal.quarantine_entry import RESOLVED, QuarantineEntry, without
 from ingest.journal.reader import JournalReader, SegmentName
 from ingest.journal.segments import JournalPlace, Record
-from ingest.pipeline.journal_and_quarantine import Journaled, to_entries
+from ingest.pipeline.refusals import Journaled, to_entries
 from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
@@ -83,7 +83,7 @@ def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms:
         store,
         park,
         instance=replay_instance(instance),
-        events=EventBook(),
+        events=OpenEvents(),
         clock_ms=now,
         jitter=lambda: 0.0,
         since_ms=since_ms,

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ingest.errors import DiskError
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
 from ingest.journal.quarantine_entry import QuarantineEntry
 from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
-from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine, Journaled
 from ingest.pipeline.pipeline import Pipeline
+from ingest.pipeline.refusals import Journaled
 from ingest.pipeline.replay import retry
 from ingest.pipeline.writer import ParkWriter
 from ingest.validation.rows import RowReason

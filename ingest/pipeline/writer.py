@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ingest.backoff import pause_s
-from ingest.events.book import EventBook
+from ingest.events.open_events import OpenEvents
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.line_protocol import encode_point
@@ -105,7 +105,7 @@ class ParkWriter:
         park: str,
         *,
         instance: str,
-        events: EventBook,
+        events: OpenEvents,
         clock_ms: Callable[[], int],
         jitter: Callable[[], float],
         since_ms: int = 0,

@@ -26,7 +26,7 @@ class Outcome:
     quarantined: tuple[tuple[int, str], ...] = ()
 
 
-class AckBook:
+class PendingAcks:
     """Outcomes that are still to be acknowledged, by gateway."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from metering.messages.status import Status
 _LOGGER = logging.getLogger(__name__)
 
 
-class StatusBook:
+class NewestStatuses:
     """A park's gateways' statuses; used in the event loop, counted from any thread."""
 
     def __init__(self) -> None:

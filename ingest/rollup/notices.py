@@ -1,6 +1,6 @@
 """Notices about a meter's counters: implausible rises, and exchanged devices.
 
-Each is an event of the meter (`ingest.events.book`) and, where none of its kind is open, a line in the log.
+Each is an event of the meter and, where none of its kind is open, a line in the log.
 An event is open for a day after the last of its kind, so that it is seen; then it ends by itself.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ingest.events.book import ROLLUP_KINDS, Event, EventBook, read_open
+from ingest.events.open_events import ROLLUP_KINDS, Event, OpenEvents, read_open
 from ingest.intervals.counters import CounterSeries
 from ingest.intervals.spans import SlotSpan
 from ingest.rollup.series.facts import Joint
@@ -79,7 +79,7 @@ class NoticeBoard:
     def __init__(self, store: Store, park: str) -> None:
         self._store = store
         self._park = park
-        self._maybe_book: EventBook | None = None
+        self._maybe_events: OpenEvents | None = None
         self._reported: dict[tuple[str, str, int, str], None] = {}
         self._unwritten: list[Event] = []
         self.count = 0
@@ -90,32 +90,32 @@ class NoticeBoard:
         Raises:
             StoreError: when the store does not do its part; the events are written the next time.
         """
-        book = self._maybe_book or self._begin()
+        events = self._maybe_events or self._begin()
         for one in notices:
             if one.key not in self._reported:
                 self._remember(one)
-                self._raise(book, one, now_ms)
+                self._raise(events, one, now_ms)
         for kind in ROLLUP_KINDS:
-            book.close_older(kind, now_ms - _OPEN_FOR_MS, now_ms)
-        self._unwritten += book.take(now_ms)
+            events.close_older(kind, now_ms - _OPEN_FOR_MS, now_ms)
+        self._unwritten += events.take(now_ms)
         if self._unwritten:
             lines = b"\n".join(event.line(self._park) for event in self._unwritten)
             self._store.write(rollup_database(self._park), lines)
             self._unwritten = []
 
-    def _raise(self, book: EventBook, one: Notice, now_ms: int) -> None:
+    def _raise(self, events: OpenEvents, one: Notice, now_ms: int) -> None:
         # A meter whose cap is far too low has one at every read: the log has the first.
-        if (one.kind, one.meter) not in {(event.kind, event.subject) for event in book.opened()}:
+        if (one.kind, one.meter) not in {(event.kind, event.subject) for event in events.opened()}:
             event = Event(one.kind, one.meter, one.parameters, is_open=True, time_ms=now_ms)
             _LOGGER.warning("park %s: %s", self._park, event.text)
-        book.open(one.kind, one.meter, one.parameters, now_ms)
+        events.open(one.kind, one.meter, one.parameters, now_ms)
 
-    def _begin(self) -> EventBook:
-        book = EventBook()
+    def _begin(self) -> OpenEvents:
+        events = OpenEvents()
         for event in read_open(self._store, self._park, ROLLUP_KINDS):
-            book.adopt(event)
-        self._maybe_book = book
-        return book
+            events.adopt(event)
+        self._maybe_events = events
+        return events
 
     def _remember(self, one: Notice) -> None:
         self.count += 1
@@ -126,4 +126,6 @@ class NoticeBoard:
     @property
     def texts(self) -> tuple[str, ...]:
         """The open events in words."""
-        return () if self._maybe_book is None else tuple(event.text for event in self._maybe_book.opened())
+        return (
+            () if self._maybe_events is None else tuple(event.text for event in self._maybe_events.opened())
+        )

@@ -16,19 +16,19 @@ from typing import TypeVar
 from ingest.backoff import pause_s
 from ingest.clock.clocks import Clocks
 from ingest.clock.rules import ClockGuard, latest_time_ms
-from ingest.events.book import RUN_KINDS, Event, EventBook, read_open
+from ingest.events.open_events import RUN_KINDS, Event, OpenEvents, read_open
 from ingest.events.reports import Reports, encode_status
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
 from ingest.pipeline.ahead import Ahead
-from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.pipeline.pipeline import ParkParts, Pipeline
 from ingest.pipeline.revalidation import Revalidation
 from ingest.pipeline.writer import ParkWriter, Trouble
 from ingest.receive.accounts import Accounts
-from ingest.receive.acks import AckBook
+from ingest.receive.acks import PendingAcks
 from ingest.receive.deliveries import Deliveries
 from ingest.receive.intake import Intake
 from ingest.receive.shares import Shares
-from ingest.receive.statuses import StatusBook
+from ingest.receive.statuses import NewestStatuses
 from ingest.receive.subscriber import Arrival, Subscriber, Subscription
 from ingest.receive.supervision import supervised
 from ingest.service.health import ParkHealth
@@ -87,9 +87,9 @@ class ParkService:
         #: What is wrong with the edited park descriptions; empty = nothing.
         self.edit_problem = ""
         self._subscriber = Subscriber(subscription, self, clock_ms=shared.clock_ms)
-        self._events = EventBook()
+        self._events = OpenEvents()
         self._accounts = Accounts()
-        self._acks = AckBook()
+        self._acks = PendingAcks()
         self._intake = Intake(self._subscriber.puback)
         self._reports = Reports(shared.store, park.id)
         self._writer = ParkWriter(
@@ -110,7 +110,7 @@ class ParkService:
         self._maybe_pipeline: Pipeline | None = None
         self._maybe_load_error: StoreError | None = None
         self._is_connected = False
-        self._statuses = StatusBook()
+        self._statuses = NewestStatuses()
         self._strays = 0
         self._failures = 0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from ingest.clock.clocks import Clocks, open_guard
 from ingest.config import IngestConfig, QuarantineConfig
 from ingest.journal.journal import Journal
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
 from ingest.journal.quarantine import Quarantine, QuarantineLimits
-from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
 from ingest.receive.subscriber import Subscription
 from ingest.service.health import routes
 from ingest.service.park import ParkService, SharedResources

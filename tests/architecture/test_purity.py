@@ -54,6 +54,7 @@ PURE = (
     "ingest.journal.quarantine_entry",
     "ingest.journal.segments",
     "ingest.pipeline.ahead",
+    "ingest.pipeline.refusals",
     "ingest.provisioning.broker_files",
     "ingest.receive.accounts",
     "ingest.receive.acks",

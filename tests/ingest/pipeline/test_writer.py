@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from ingest.events.book import EventBook
+from ingest.events.open_events import OpenEvents
 from ingest.pipeline.writer import ALARM_AFTER_MS, LateNotices, ParkWriter
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
@@ -27,17 +27,17 @@ def row(number: int, taken_at_ms: int = NOW_MS) -> StoredRow:
     )
 
 
-def writer(url: str, events: EventBook | None = None, *, step_ms: int = 0) -> ParkWriter:
+def writer(url: str, events: OpenEvents | None = None, *, step_ms: int = 0) -> ParkWriter:
     return writer_into(open_store(StoreConfig(flavour=Flavour.ONE, url=url)), events, step_ms=step_ms)
 
 
-def writer_into(store: Store, events: EventBook | None = None, *, step_ms: int = 0) -> ParkWriter:
+def writer_into(store: Store, events: OpenEvents | None = None, *, step_ms: int = 0) -> ParkWriter:
     ticks = itertools.count(NOW_MS, step_ms)
     return ParkWriter(
         store,
         "demo",
         instance="1",
-        events=events or EventBook(),
+        events=events or OpenEvents(),
         clock_ms=lambda: next(ticks),
         jitter=lambda: 1.0,
     )
@@ -73,7 +73,7 @@ async def test_nobody_there_is_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_denial_is_an_event_until_it_works(status: int) -> None:
-    events = EventBook()
+    events = OpenEvents()
     with answering([Answer(status, b'{"error":"no"}'), DONE]) as peer:
         assert await writer(peer.url, events).write_rows([row(1)]) == []
     assert [(one.kind, one.is_open) for one in events.take(NOW_MS)] == [
@@ -83,7 +83,7 @@ async def test_a_denial_is_an_event_until_it_works(status: int) -> None:
 
 
 async def test_an_outage_of_more_than_a_minute_is_an_event() -> None:
-    events = EventBook()
+    events = OpenEvents()
     with answering([Answer(503), Answer(503), Answer(503), DONE]) as peer:
         await writer(peer.url, events, step_ms=ALARM_AFTER_MS // 2).write_rows([row(1)])
     assert [(one.kind, one.is_open) for one in events.take(NOW_MS)] == [

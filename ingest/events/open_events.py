@@ -4,19 +4,17 @@ Invariants:
 - An event is known by its kind and subject. Opening an open one only refreshes its parameters.
 - Each change, and each repetition every 15 min, is a point of `event` in the park's rollup database: `state`
   1 while open, 0 at the end. Grafana's alert rules watch `state`; thresholds are decided here alone.
-- `EventBook` does no I/O: `take` returns what is to be written and published.
+- `OpenEvents` does no I/O: `take` returns what is to be written and published.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import as_file, files
 
 import orjson
 
+from ingest.events.texts import event_text
 from ingest.store.contract import Store
 from ingest.store.line_protocol import Field, encode_point
-from metering.program.config import Model, load
 from metering.series import EVENT, rollup_database
 
 #: An open event is written again after this time.
@@ -40,36 +38,6 @@ ROLLUP_KINDS = ("implausible_rise", "meter_exchanged")
 KINDS = (*RUN_KINDS, *ROLLUP_KINDS)
 #: Points that wait to be written; the oldest go first, as a later one repeats the state.
 _MAX_WAITING = 1000
-
-
-class EventTexts(Model):
-    """Texts for people, one file per language (`metering/locales/<language>.yaml`)."""
-
-    language: str
-    events: Mapping[str, str]
-
-
-@cache
-def catalogue(language: str = "en") -> EventTexts:
-    """Read the catalogue of a language.
-
-    Raises:
-        ConfigError: when it cannot be read.
-    """
-    with as_file(files("metering") / "locales" / f"{language}.yaml") as path:
-        return load(path, EventTexts)
-
-
-class _OrQuestion(dict[str, str]):
-    """Parameters; one that is missing, as in an event of an older version, reads "?"."""
-
-    def __missing__(self, _key: str) -> str:
-        return "?"
-
-
-def event_text(kind: str, parameters: Mapping[str, str]) -> str:
-    """Return the English text of an event."""
-    return catalogue().events[kind].format_map(_OrQuestion(parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +88,7 @@ class Event:
         )
 
 
-class EventBook:
+class OpenEvents:
     """A park's open events; read by any thread, changed by one."""
 
     def __init__(self) -> None:
