@@ -5,7 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge.batching.assembler import Assembler
-from edge.outbox.entry import QuarantineEntry, seal
+from edge.outbox.entry import Entry, seal
 from ingest.journal.segments import Record
 from ingest.store.line_protocol import RowEncoder
 from ingest.validation.messages import MessageValidator
@@ -48,14 +48,14 @@ def measure(_folder: Path) -> Iterator[Figure]:
     yield Figure("Line protocol alone", values / lines_s, "values/s", f"`RowEncoder`; {how}")
 
 
-def _seal(polls: Sequence[Reading]) -> list[QuarantineEntry]:
+def _seal(polls: Sequence[Reading]) -> list[Entry]:
     assembler = Assembler(gateway="gw-1", epoch=_EPOCH)
     messages = [message for one in polls for message in assembler.add(one, now_s=0.0)]
     maybe_last = assembler.flush()
     return [seal(message) for message in (*messages, maybe_last) if message is not None]
 
 
-def _record(entry: QuarantineEntry) -> Record:
+def _record(entry: Entry) -> Record:
     properties = to_properties(entry.tag, backlog=False, deflated=entry.is_deflated)
     return Record(topics.data(_PARK.id, "gw-1"), _END_MS, tuple(properties), entry.body)
 
