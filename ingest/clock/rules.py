@@ -11,7 +11,7 @@ Evidence of its own:
 
 Clocks of others: gateways whose own clock is kept by NTP (never those that take ingest's time). At least
 `MIN_VOTERS` whose status came within `VOTE_MS`, over all parks: if over half of them differ by more than
-`MAX_OFF_MS`, the clock is wrong, whatever else speaks for it.
+`MAX_OFF_MS`, the clock is wrong, whatever the other evidence.
 
 A doubt ends by itself: when the clock is set forward again, when the kernel reports that it is kept, or when
 over half of these gateways agree with it. (Two clocks that are independent of each other agree only where
@@ -52,7 +52,7 @@ class Seen:
 
 
 def latest_time_ms(maybe_receipt_ms: int | None, now_ms: int) -> int:
-    """Return the latest time of a former process, for `ingest.pipeline.writer.LateBook`.
+    """Return the latest time of a former process, for `ingest.pipeline.writer.LateNotices`.
 
     A receipt more than a day ahead was written by a clock that was wrong; to call all rows late until then
     would cost more than it saves.

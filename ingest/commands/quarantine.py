@@ -93,7 +93,7 @@ def _list_park(park: str, entries: tuple[QuarantineEntry, ...], last: int) -> No
 def _line(entry: QuarantineEntry) -> str:
     received = datetime.fromtimestamp(entry.received_at_ms / 1000, UTC)
     text = f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason
-    # Details quote strangers' bytes, which must not steer a terminal.
+    # Details quote received bytes, which must not steer a terminal.
     harmless = "".join(one if one.isprintable() else "?" for one in text)
     line = f"  {received:%Y-%m-%d %H:%M:%S}  {entry.gateway or '-':14} {entry.row_count:>6}  {harmless}"
     return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -83,7 +83,7 @@ def journal_replay(
     maybe_to: datetime | None,
     believes_clock: bool,
 ) -> None:
-    """Write to InfluxDB what the journal holds, judged anew.
+    """Write to InfluxDB what the journal holds, validated again.
 
     Points that are there already stay as they are. Into empty databases
     (after zonewise-ingest init) it brings the same points again. It may run
@@ -122,7 +122,7 @@ def _writer(site: _Site, park: Park) -> ParkWriter:
 
 
 class _Progress:
-    """Tells the figures on standard error, now and then."""
+    """Prints the figures on standard error, now and then."""
 
     def __init__(self, park: str) -> None:
         self._park = park
@@ -147,7 +147,7 @@ class _Progress:
 def quarantine_replay(
     *, config_path: Path, maybe_park: str | None, maybe_reason: str | None, believes_clock: bool
 ) -> None:
-    """Judge what is in the quarantine again, and write what is good now.
+    """Validate again what is in the quarantine, and write what is good now.
 
     For after a correction: of a park description, of a database, or of
     zonewise itself. What is written is marked as resolved.

@@ -1,6 +1,6 @@
 """From what a counter showed to what it counted. Pure.
 
-`unwrap` turns the reads of one counter into totals, which go on over rollovers and resets. The rules are
+`unwrap` turns the reads of one counter into totals, which continue over rollovers and resets. The rules are
 those of interval metering, tried from the top (c0 the value before, c1 after a decrease, M the modulus):
 
 | what the reads show | verdict | what is counted between c0 and c1 |
@@ -325,7 +325,7 @@ class _Unwrapping:
         self._end_segment()
 
     def _resumes(self, position: int) -> bool:
-        """Go on where the counter was before a jump, the earliest from which it can have come."""
+        """Continue where the counter was before a jump, the earliest from which it can have come."""
         value, at_ms = self.values[position], self.times_ms[position]
         for jump in self._doubted_jumps(at_ms):
             rise = value - jump.peak

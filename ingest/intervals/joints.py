@@ -1,8 +1,8 @@
 """The series of a counter whose device was exchanged. Pure.
 
-At a joint another device took over: what the two showed is never subtracted. The total goes on from the last
-read of the old device with what the new one counts from its first read. What was used between these two reads
-is not known: a slot that they enclose has no value, one that they touch is *estimated*.
+At a joint another device took over: what the two showed is never subtracted. The total continues from the
+last read of the old device with what the new one counts from its first read. What was used between these two
+reads is not known: a slot that they enclose has no value, one that they touch is *estimated*.
 """
 
 from collections.abc import Iterable, Sequence

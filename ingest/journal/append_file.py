@@ -29,7 +29,7 @@ class AppendFile:
         self._maybe_fd: int | None = None
 
     def append(self, data: bytes) -> int:
-        """Write the bytes and give their offset.
+        """Write the bytes and return their offset.
 
         Raises:
             OSError: when the disk refuses; nothing of the bytes stays. `FileNotFoundError` when the file was

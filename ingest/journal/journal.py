@@ -68,14 +68,14 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the segments and give the lock back."""
+        """Close the segments and release the lock."""
         for _, file in self._open.values():
             file.close()
         self._open.clear()
         os.close(self._lock)
 
     def append(self, records: Sequence[Record]) -> tuple[JournalPlace, ...]:
-        """Bring records to the disk and give their places, in the same order.
+        """Bring records to the disk and return their places, in the same order.
 
         Raises:
             JournalError: when the disk refuses. Records of other parks may be in already: append all again,
@@ -154,7 +154,7 @@ class Journal:
         return self.reader.read(park, first_day=first_day, last_day=last_day)
 
     def remove_expired(self, today: date) -> tuple[Path, ...]:
-        """Delete this instance's segments that are older than the days to keep, and give their paths.
+        """Delete this instance's segments that are older than the days to keep, and return their paths.
 
         One that cannot be deleted is logged and stays for the next time.
         """

@@ -42,7 +42,7 @@ _BATCH_LINES = 5000
 
 #: Called with the figures so far, after each batch.
 Progress = Callable[["Figures"], None]
-#: Gives the time, UTC milliseconds; raises where the clock is in doubt.
+#: Returns the time, UTC milliseconds; raises where the clock is in doubt.
 Now = Callable[[], int]
 #: Brings entries to the quarantine.
 Add = Callable[[Sequence[QuarantineEntry]], Awaitable[None]]

@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 #: An outage that lasts longer is an event.
 ALARM_AFTER_MS = 60_000
 
-#: Gives the `late` lines of some of the rows that are written.
+#: Returns the `late` lines of some of the rows that are written.
 _LateLines = Callable[[range], list[bytes]]
 
 

@@ -209,8 +209,8 @@ class Rollup:
     def _touched(self, medium: Medium, due: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
         """Return how far what came late bears on slots: to the next reads that it cannot change.
 
-        A read is judged by those within the return time, and each of these by others; the reads of the
-        counter that are further away are as they were, and so are the slots beyond them.
+        Whether a read is accepted depends on those within the return time, and these on others; the reads
+        of the counter that are further away are as they were, and so are the slots beyond them.
         """
         counters = self._meters.catalogue.counters[medium]
         within = self._raw.counters_within(medium, counters, due)

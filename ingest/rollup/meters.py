@@ -105,7 +105,7 @@ class MeterStage:
         self._quantities = park.quantities
 
     def roll(self, works: Sequence[Work], *, reason: str, now_ms: int) -> Counts:
-        """Compute and publish; gives what changed, and notes in `rolled` what was computed."""
+        """Compute and publish; return what changed, and note in `rolled` what was computed."""
         counts = Counts()
         for batch in self._batches(works):
             self._check_stop()
@@ -183,7 +183,7 @@ class MeterStage:
     def _edges(self, work: Work, reads: Reads, stop_ms: int, now_ms: int) -> Iterator[Edge]:
         """Yield where to look for reads beyond the window: a slot's bounds may be far away."""
         span, counting = work.span, self._counting(work.meter)
-        # A read before this one does not bear on a verdict within the span.
+        # A read before this one does not affect the slots of the span.
         enough_ms = span.start_ms - counting.return_ms
         count = _EDGE_READS + LOOK_BACK_MS // counting.poll_ms
         found = reads.get(work.meter, {})
@@ -301,7 +301,7 @@ class MeterStage:
         return counts
 
     def _reached(self, work: Work, one: _Rolled) -> Progress:
-        """Return how far a meter is now; late rows let the reads around them be judged anew."""
+        """Return how far a meter is now; after late rows the reads around them are evaluated again."""
         if not work.is_late:
             return one.progress
         before = self.progress[work.meter]
@@ -330,8 +330,8 @@ def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
 def _resume_ms(all_series: Iterable[CounterSeries], latest_ms: int, return_ms: int, now_ms: int) -> int:
     """Return the start of the first slot that a later read may change without a notice of being late.
 
-    A read is judged for good once there are reads from beyond the return time after it; rows from before the
-    last whole slot do not come any more without a notice.
+    Whether a read is accepted is final once there are reads from beyond the return time after it; rows from
+    before the last whole slot do not come any more without a notice.
     """
     resume_ms = latest_ms
     noticed_ms = floor_slot(now_ms - LATE_AFTER_MS)

@@ -41,7 +41,7 @@ _LAST_ANSWER_S = 3.0
 
 
 class _Stopped(Exception):
-    """The process was told to stop in the middle of long work."""
+    """The process must stop in the middle of long work."""
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ class ParkHealth:
     open_events: tuple[tuple[str, str], ...]
 
 
-#: Gives the present health of every park; safe from any thread.
+#: Returns the present health of every park; safe from any thread.
 Snapshot = Callable[[], Sequence[ParkHealth]]
 
 

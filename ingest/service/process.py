@@ -29,9 +29,9 @@ _THREADS_PER_PARK = 3
 _THREADS_BESIDES = 4
 _LOOK_FOR_EDITS_EVERY_S = 2.0
 _LOOK_AT_CLOCK_EVERY_S = 1.0
-_CLOCK_IS_BELIEVED = "the clock of this machine is believed again; ingest goes on"
-_NOT_USED = "the edited park description is not used, that of before goes on: {problem}"
-_GONE = "its description is gone from the folder; it goes on by that of before until `run` is started anew"
+_CLOCK_IS_BELIEVED = "the clock of this machine is no longer in doubt; ingest continues"
+_NOT_USED = "the edited park description is not used, the previous one stays in use: {problem}"
+_GONE = "its description is gone from the folder; the previous one stays in use until `run` is restarted"
 _NOT_SERVED = "newly described but not served: {parks}; run `zonewise-ingest init`, then start `run` anew"
 
 

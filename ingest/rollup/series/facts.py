@@ -69,7 +69,7 @@ class Counting:
 
     @property
     def return_ms(self) -> int:
-        """So long a dip or spike may last; a read older than that is judged for good."""
+        """So long a dip or spike may last; whether a read older than that is accepted is final."""
         return _return_ms(self.poll_ms)
 
     def rules(self, quantity: str) -> CounterRules:
