@@ -16,5 +16,6 @@
 | `intervals/` | Counters, slots, zone use: pure |
 | `config` | ingest.yaml into frozen types |
 | `store/` | InfluxDB. Only here is influxdb-client imported |
+| `backoff` | Pauses after failures in a row |
 | `errors` | Errors of ingest: whose fault, and will the same try ever work? |
 """

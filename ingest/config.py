@@ -20,7 +20,7 @@ INSTANCE_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 
 
 class ClockSource(StrEnum):
-    """Whether the kernel must say that the clock is right."""
+    """Whether the kernel must report that the clock is right."""
 
     NTP = "ntp"
     TRUSTED = "trusted"

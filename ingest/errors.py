@@ -5,7 +5,7 @@ IngestError
 ├── JournalError          transient  the disk under the journal refuses; nothing may be acknowledged
 ├── JournalLocked         permanent  another process writes under this instance name
 ├── QuarantineError       transient  the disk under the quarantine refuses
-└── ClockDoubted          transient  the clock of this machine cannot be believed
+└── ClockDoubted          transient  the clock of this machine is in doubt
 
 `transient`: whether the same try may work later without anybody changing the request.
 """
@@ -48,6 +48,6 @@ class JournalLocked(IngestError):
 
 
 class ClockDoubted(IngestError):
-    """The clock of this machine cannot be believed, so nothing can be judged by it."""
+    """The clock of this machine is in doubt, so no time can be compared with it."""
 
     transient = True

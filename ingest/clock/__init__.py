@@ -1,7 +1,7 @@
-"""Whether ingest may believe its own clock.
+"""Whether ingest may trust its own clock.
 
 | module | what it holds |
 |---|---|
 | `clocks` | The clocks that ingest reads: a process has one `Clocks`, tests have one that they move |
-| `rules` | Whether ingest may believe its own clock |
+| `rules` | When the clock is in doubt, and when the doubt ends |
 """

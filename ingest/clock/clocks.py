@@ -39,7 +39,7 @@ class SystemClocks:
 def open_guard(
     config: IngestConfig, clocks: Clocks, reader: JournalReader, *, is_believed: bool
 ) -> ClockGuard:
-    """Return the guard of a process that starts now, by what all journals say."""
+    """Return the guard of a process that starts now, by what all journals hold."""
     newest_ms = [reader.maybe_newest_ms(park) for park in reader.parks()]
     return ClockGuard(
         clocks.see(),

@@ -1,22 +1,22 @@
-"""Whether ingest may believe its own clock. Pure; observations are arguments.
+"""When the clock of this machine is in doubt, and when the doubt ends. Pure; observations are arguments.
 
 A wrong clock does harm: rows of a right gateway are then "ahead" and set aside, or all of them are late. So
-ingest compares what it knows, and while it doubts, it stores and acknowledges nothing.
+ingest compares what it knows, and while the clock is in doubt, it stores and acknowledges nothing.
 
 Evidence of its own:
 - The wall clock against the monotonic one: the clock may be set forward, but not back by more than
   `MAX_OFF_MS` against the furthest it has been.
 - The journal: real time is never before its newest receipt.
-- The kernel, where it must say that somebody keeps the clock (`clock: ntp`), once since the start.
+- The kernel, where it must report that NTP keeps the clock (`clock: ntp`), once since the start.
 
-The word of others: gateways whose own clock is kept by NTP (never those that take ingest's time). At least
+Clocks of others: gateways whose own clock is kept by NTP (never those that take ingest's time). At least
 `MIN_VOTERS` whose status came within `VOTE_MS`, over all parks: if over half of them differ by more than
-`MAX_OFF_MS`, the clock is wrong, whatever else speaks for it.
+`MAX_OFF_MS`, the clock is wrong, whatever the other evidence.
 
-A doubt ends by itself: when the clock is set forward again, when the kernel says that it is kept, or when
-over half of these gateways agree with it. (Two clocks that know nothing of each other agree only where
+A doubt ends by itself: when the clock is set forward again, when the kernel reports that it is kept, or when
+over half of these gateways agree with it. (Two clocks that are independent of each other agree only where
 both are right, so one gateway is enough here, and no single one can stop a park.) A clock that was ahead and
-is set right by hand, where no NTP speaks for it, needs a person: `run --believe-clock`.
+is set right by hand, without NTP, needs a person: `run --believe-clock`.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ MAX_OFF_MS = MAX_AHEAD_MS
 MIN_VOTERS = 3
 VOTE_MS = 10 * 60 * 1000
 _DAY_MS = 24 * 60 * 60 * 1000
-#: What a gateway's status says of a clock that NTP keeps (`metering.messages.status.Status.clock`).
+#: A clock that NTP keeps, as in a gateway's status (`metering.messages.status.Status.clock`).
 SYNCHRONISED = "system"
 
 _WHAT_TO_DO = (
@@ -39,7 +39,7 @@ _IF_RIGHT = " If the clock is right, start once with --believe-clock."
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The clocks of this machine at one instant; `is_synchronised`: the kernel says that NTP keeps them."""
+    """The clocks of this machine at one instant; `is_synchronised`: by the kernel, NTP keeps them."""
 
     monotonic_ms: int
     wall_ms: int
@@ -47,12 +47,12 @@ class Seen:
 
     @property
     def offset_ms(self) -> int:
-        """Wall clock minus monotonic clock: constant unless somebody sets the wall clock."""
+        """Wall clock minus monotonic clock: constant unless the wall clock is set."""
         return self.wall_ms - self.monotonic_ms
 
 
 def latest_time_ms(maybe_receipt_ms: int | None, now_ms: int) -> int:
-    """Return the latest time of a former process, for `ingest.pipeline.writer.LateBook`.
+    """Return the latest time of a former process, for `ingest.pipeline.writer.LateNotices`.
 
     A receipt more than a day ahead was written by a clock that was wrong; to call all rows late until then
     would cost more than it saves.
@@ -71,13 +71,13 @@ class _Vote:
 
 
 class ClockGuard:
-    """Believes or doubts the clock of one process.
+    """Decides whether the clock of one process is in doubt.
 
     Args:
         first: The clocks at the start.
         newest_receipt_ms: Of all journals, UTC; `None` while they are empty.
-        needs_kernel: Whether the kernel must have said that the clock is kept.
-        is_believed: Whether a person says that the clock is right at the start.
+        needs_kernel: Whether the kernel must have reported that the clock is kept.
+        is_believed: Whether the operator states at the start that the clock is right.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class ClockGuard:
         self.observe(first)
 
     def take_vote(self, park: str, gateway: str, *, clock: str, time_ms: int, seen: Seen) -> None:
-        """Take what a gateway's status says of its clock at this instant; not a retained one."""
+        """Note a gateway's clock by a status of this instant; not a retained one."""
         if clock == SYNCHRONISED:
             self._votes[park, gateway] = _Vote(time_ms - seen.monotonic_ms, seen.monotonic_ms)
         else:

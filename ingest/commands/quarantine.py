@@ -9,7 +9,8 @@ import click
 from ingest.commands.options import config_option, park_option
 from ingest.commands.replay import quarantine_replay
 from ingest.config import load_config
-from ingest.journal.quarantine import Entry, Quarantine, unresolved
+from ingest.journal.quarantine import Quarantine
+from ingest.journal.quarantine_entry import QuarantineEntry, unresolved
 
 _WIDTH = 80
 
@@ -73,7 +74,7 @@ def list_entries(
         click.echo("Nothing is in the quarantine.")
 
 
-def _list_park(park: str, entries: tuple[Entry, ...], last: int) -> None:
+def _list_park(park: str, entries: tuple[QuarantineEntry, ...], last: int) -> None:
     if not entries:
         return
     click.echo(f"{park}: {sum(entry.row_count for entry in entries)} rows set aside (times in UTC)")
@@ -89,10 +90,10 @@ def _list_park(park: str, entries: tuple[Entry, ...], last: int) -> None:
         click.echo(f"  {rows} rows: {reason}")
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: QuarantineEntry) -> str:
     received = datetime.fromtimestamp(entry.received_at_ms / 1000, UTC)
     text = f"{entry.reason}: {entry.detail}" if entry.detail else entry.reason
-    # Details quote strangers' bytes, which must not steer a terminal.
+    # Details quote received bytes, which must not steer a terminal.
     harmless = "".join(one if one.isprintable() else "?" for one in text)
     line = f"  {received:%Y-%m-%d %H:%M:%S}  {entry.gateway or '-':14} {entry.row_count:>6}  {harmless}"
     return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"

@@ -15,7 +15,8 @@ from ingest.clock.clocks import SystemClocks, guarded_clock
 from ingest.clock.rules import latest_time_ms
 from ingest.commands.options import believe_clock_option, config_option, park_option
 from ingest.config import IngestConfig, load_config
-from ingest.journal.quarantine import Quarantine, unresolved
+from ingest.journal.quarantine import Quarantine
+from ingest.journal.quarantine_entry import unresolved
 from ingest.journal.reader import JournalReader
 from ingest.pipeline.replay import (
     Figures,
@@ -31,7 +32,7 @@ from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.validation.messages import MessageValidator
-from ingest.validation.registry import load_registry
+from ingest.validation.stored_registry import load_registry
 from metering.park.file import load_parks
 from metering.park.model import Park
 
@@ -82,7 +83,7 @@ def journal_replay(
     maybe_to: datetime | None,
     believes_clock: bool,
 ) -> None:
-    """Write to InfluxDB what the journal holds, judged anew.
+    """Write to InfluxDB what the journal holds, validated again.
 
     Points that are there already stay as they are. Into empty databases
     (after zonewise-ingest init) it brings the same points again. It may run
@@ -109,9 +110,9 @@ async def _replay_park(site: _Site, park: Park, first: date | None, last: date |
     from_the_start = first is None and site.config.journal.keep_days is None
     registry = registry_for_replay(site.store, park, from_the_start=from_the_start)
     records = in_order_of_receipt(site.reader, park.id, first_day=first, last_day=last)
-    judge = MessageValidator(park, registry)
+    validator = MessageValidator(park, registry)
     return await replay_journal(
-        records, judge, _writer(site, park), progress=_Progress(park.id), now=site.now
+        records, validator, _writer(site, park), progress=_Progress(park.id), now=site.now
     )
 
 
@@ -121,7 +122,7 @@ def _writer(site: _Site, park: Park) -> ParkWriter:
 
 
 class _Progress:
-    """Tells the figures on standard error, now and then."""
+    """Prints the figures on standard error, now and then."""
 
     def __init__(self, park: str) -> None:
         self._park = park
@@ -146,7 +147,7 @@ class _Progress:
 def quarantine_replay(
     *, config_path: Path, maybe_park: str | None, maybe_reason: str | None, believes_clock: bool
 ) -> None:
-    """Judge what is in the quarantine again, and write what is good now.
+    """Validate again what is in the quarantine, and write what is good now.
 
     For after a correction: of a park description, of a database, or of
     zonewise itself. What is written is marked as resolved.

@@ -31,7 +31,7 @@ class _Folder:
     mode: int
 
     def make(self, name: str, text: str) -> None:
-        """Make a file that is missing, and say so; never its content."""
+        """Make a file that is missing, and print its name, never its content."""
         is_new = secret_files.create(self.path / name, text, mode=self.mode)
         click.echo(f"{name}: {'created' if is_new else 'is there, kept'}")
 

@@ -1,7 +1,8 @@
-"""What a person should know: events and the states of gateways.
+"""Events, and the statuses of gateways in the database.
 
 | module | what it holds |
 |---|---|
-| `book` | Events: what a person should know, raised, repeated while it lasts, and cleared |
-| `reports` | Points about the plant, not of it: events and gateway states, into the park's rollup database |
+| `open_events` | The open events of a park: opened, repeated while they last, closed |
+| `reports` | Writes events and gateway statuses into the park's rollup database, best effort |
+| `texts` | Texts of events for people, from the catalogues in `metering/locales` |
 """

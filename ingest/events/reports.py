@@ -1,7 +1,7 @@
-"""Points about the plant, not of it: events and gateway states, into the park's rollup database.
+"""Writes events and gateway statuses into the park's rollup database, best effort.
 
-Best effort, and apart from raw data: where that database is missing or slow, points wait in bounded memory
-and the oldest are dropped; a later one says the state again.
+Apart from raw data: while that database is missing or slow, points wait in bounded memory and the oldest are
+dropped; a later point repeats the state.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ _MAX_AT_ONCE = 1000
 
 
 class Reports:
-    """Lines for one park's rollup database."""
+    """Lines that wait to be written into one park's rollup database."""
 
     def __init__(self, store: Store, park: str) -> None:
         self._store = store
         self._database = rollup_database(park)
         self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
-        self._is_well = True
+        self._is_writable = True
 
     def add(self, line: bytes) -> None:
         """Take a line."""
@@ -40,16 +40,16 @@ class Reports:
         try:
             await asyncio.to_thread(self._store.write, self._database, b"\n".join(some))
         except (StoreRefused, StoreTooLarge):
-            _LOGGER.exception("%s: %d points given up", self._database, len(some))
+            _LOGGER.exception("%s: %d points dropped", self._database, len(some))
         except StoreError as error:
-            if self._is_well:
-                _LOGGER.warning("%s: events and gateway states wait: %s", self._database, error)
-            self._is_well = False
+            if self._is_writable:
+                _LOGGER.warning("%s: events and gateway statuses wait: %s", self._database, error)
+            self._is_writable = False
             # The newest of them, as far as there is room beside what has come meanwhile.
             room = _MAX_LINES - len(self._lines)
             self._lines.extendleft(some[: -room - 1 : -1])
         else:
-            self._is_well = True
+            self._is_writable = True
 
 
 def encode_status(park: str, one: Status, received_at_ms: int) -> bytes:

@@ -3,7 +3,7 @@
 | module | what it holds |
 |---|---|
 | `counters` | From what a counter showed to what it counted |
-| `joints` | The course of a counter whose device was exchanged |
+| `joints` | The series of a counter whose device was exchanged |
 | `lone` | Reads that stand alone |
 | `rises` | How much a counter can rise between two reads |
 | `slots` | From what a counter counted to slots of 15 minutes |

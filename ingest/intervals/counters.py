@@ -1,6 +1,6 @@
 """From what a counter showed to what it counted. Pure.
 
-`unwrap` turns the reads of one counter into totals, which go on over rollovers and resets. The rules are
+`unwrap` turns the reads of one counter into totals, which continue over rollovers and resets. The rules are
 those of interval metering, tried from the top (c0 the value before, c1 after a decrease, M the modulus):
 
 | what the reads show | verdict | what is counted between c0 and c1 |
@@ -41,7 +41,7 @@ from metering.series import IntervalQuality
 HOLD_MS = 30 * 60 * 1000
 #: A hold, and a verdict, depend on no earlier read than this before them.
 LOOK_BACK_MS = 2 * HOLD_MS
-#: A fall or jump that is over within this time, or two poll periods, was none.
+#: A fall or jump that is over within this time, or two poll periods, is a dip or spike.
 MIN_RETURN_MS = 15 * 60 * 1000
 
 _JITTER_STEPS = 2
@@ -73,7 +73,7 @@ class CounterRules:
 
     @property
     def jitter(self) -> int:
-        """A fall up to this is none."""
+        """Decreases up to this are jitter."""
         return _JITTER_STEPS * self.step
 
     @property
@@ -139,13 +139,13 @@ class CounterSeries:
 
     times_ms: Sequence[int] = ()
     totals: Sequence[int] = ()
-    flaws: tuple[DoubtfulSpan, ...] = ()
+    doubtful_spans: tuple[DoubtfulSpan, ...] = ()
     rejected: int = 0
     excesses: tuple[Excess, ...] = ()
 
 
 def unwrap(reads: Iterable[Read], rules: CounterRules) -> CounterSeries:
-    """Return the course of a counter; of two values at the same time the higher one counts."""
+    """Return the series of a counter; of two values at the same time the higher one counts."""
     by_time = dict(sorted(reads))
     times_ms, values = list(by_time), list(by_time.values())
     if values == sorted(values) and (rules.cap is None or rules.cap.allows_all(times_ms, values)):
@@ -172,7 +172,7 @@ class _Unwrapping:
     rules: CounterRules
     accepted: list[int] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
-    flaws: list[DoubtfulSpan] = field(default_factory=list)
+    doubtful_spans: list[DoubtfulSpan] = field(default_factory=list)
     #: Where the current segment begins in `accepted`, and what to add to its values.
     segment: int = 0
     offset: int = 0
@@ -189,13 +189,13 @@ class _Unwrapping:
         return CounterSeries(
             [self.times_ms[i] for i in self.accepted],
             self.totals,
-            tuple(self.flaws),
+            tuple(self.doubtful_spans),
             len(self.values) - len(self.accepted),
             tuple(self.excesses),
         )
 
     def _take(self, position: int) -> int:
-        """Judge a read and give the position of the next one to judge."""
+        """Accept, reject or bridge a read; return the position of the next one."""
         while self.peaks and self.times_ms[position] - self.times_ms[self.peaks[0]] > HOLD_MS:
             self.peaks.popleft()
         peak = self.values[self.peaks[0] if self.peaks else self.accepted[-1]] if self.accepted else 0
@@ -273,8 +273,8 @@ class _Unwrapping:
         before_ms, at_ms = self.times_ms[self.accepted[-1]], self.times_ms[position]
         self.jumps = [*self._doubted_jumps(at_ms), _Jump(before_ms, at_ms, peak, self.offset)]
         self.offset = self.totals[-1] - self.values[position]
-        self.flaws.append(DoubtfulSpan(before_ms, at_ms, IntervalQuality.SUSPECT, is_gap=True))
-        self.flaws.append(DoubtfulSpan(at_ms, at_ms + self.rules.doubt_ms, IntervalQuality.SUSPECT))
+        self.doubtful_spans.append(DoubtfulSpan(before_ms, at_ms, IntervalQuality.SUSPECT, is_gap=True))
+        self.doubtful_spans.append(DoubtfulSpan(at_ms, at_ms + self.rules.doubt_ms, IntervalQuality.SUSPECT))
         self._end_segment()
 
     def _doubted_jumps(self, at_ms: int) -> list[_Jump]:
@@ -325,7 +325,7 @@ class _Unwrapping:
         self._end_segment()
 
     def _resumes(self, position: int) -> bool:
-        """Go on where the counter was before a jump, the earliest from which it can have come."""
+        """Continue where the counter was before a jump, the earliest from which it can have come."""
         value, at_ms = self.values[position], self.times_ms[position]
         for jump in self._doubted_jumps(at_ms):
             rise = value - jump.peak
@@ -352,4 +352,4 @@ class _Unwrapping:
         return is_allowed
 
     def _note(self, before: int, after: int, quality: IntervalQuality) -> None:
-        self.flaws.append(DoubtfulSpan(self.times_ms[before], self.times_ms[after], quality))
+        self.doubtful_spans.append(DoubtfulSpan(self.times_ms[before], self.times_ms[after], quality))

@@ -1,8 +1,8 @@
-"""The course of a counter whose device was exchanged. Pure.
+"""The series of a counter whose device was exchanged. Pure.
 
-At a joint another device took over: what the two showed is never subtracted. The total goes on from the last
-read of the old device with what the new one counts from its first read. What was used between these two reads
-is not known: a slot that they enclose has no value, one that they touch is *estimated*.
+At a joint another device took over: what the two showed is never subtracted. The total continues from the
+last read of the old device with what the new one counts from its first read. What was used between these two
+reads is not known: a slot that they enclose has no value, one that they touch is *estimated*.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,17 +13,17 @@ from metering.series import IntervalQuality
 
 
 def unwrap_between(reads: Iterable[Read], rules: CounterRules, joints_ms: Sequence[int]) -> CounterSeries:
-    """Return the course of a counter over joints; a read at a joint's own time is of the new device."""
+    """Return the series of a counter over joints; a read at a joint's own time is of the new device."""
     if not joints_ms:
         return unwrap(reads, rules)
     waiting = sorted(reads)
-    courses = []
+    parts = []
     for joint_ms in sorted(joints_ms):
         count = sum(time_ms < joint_ms for time_ms, _ in waiting)
-        courses.append(unwrap(waiting[:count], rules))
+        parts.append(unwrap(waiting[:count], rules))
         waiting = waiting[count:]
-    courses.append(unwrap(waiting, rules))
-    return reduce(_joined, (course for course in courses if course.times_ms), CounterSeries())
+    parts.append(unwrap(waiting, rules))
+    return reduce(_joined, (part for part in parts if part.times_ms), CounterSeries())
 
 
 def _joined(old: CounterSeries, new: CounterSeries) -> CounterSeries:
@@ -34,7 +34,7 @@ def _joined(old: CounterSeries, new: CounterSeries) -> CounterSeries:
     return CounterSeries(
         [*old.times_ms, *new.times_ms],
         [*old.totals, *(total + shift for total in new.totals)],
-        (*old.flaws, between, *new.flaws),
+        (*old.doubtful_spans, between, *new.doubtful_spans),
         old.rejected + new.rejected,
         (*old.excesses, *new.excesses),
     )

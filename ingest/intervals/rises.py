@@ -15,7 +15,7 @@ from operator import sub
 
 MS_PER_HOUR = 3_600_000
 
-#: Mains of an industrial park: 400 V between phases, where no voltage transformer says otherwise.
+#: Mains of an industrial park: 400 V between phases, unless the meter has a voltage transformer.
 MAINS_V = 400.0
 #: Above the rating of a fuse or transformer a load may be for a while.
 _OVERLOAD = 1.2

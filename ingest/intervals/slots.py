@@ -8,7 +8,7 @@ Invariants:
   value.
 
 Quality: *measured* when a read lies within the tolerance of both boundaries, else *interpolated*; *estimated*
-or *suspect* where a flaw of the course reaches into the slot, or the value is negative; *missing*: no value,
+or *suspect* where a doubtful span reaches into the slot, or the value is negative; *missing*: no value,
 as in a slot within a gap of which nothing is known.
 """
 
@@ -64,7 +64,7 @@ def tolerance_ms(poll_ms: int) -> int:
     return min(2 * poll_ms, _MAX_TOLERANCE_MS)
 
 
-def slot_values(course: CounterSeries, *, start_ms: int, stop_ms: int, tolerance_ms: int) -> list[SlotValue]:
+def slot_values(series: CounterSeries, *, start_ms: int, stop_ms: int, tolerance_ms: int) -> list[SlotValue]:
     """Return the slots from one boundary to another, in the order of time.
 
     Raises:
@@ -72,10 +72,10 @@ def slot_values(course: CounterSeries, *, start_ms: int, stop_ms: int, tolerance
     """
     if start_ms % SLOT_MS or stop_ms % SLOT_MS:
         raise ValueError(f"{start_ms} and {stop_ms} ms are not both boundaries of slots")
-    flawed = _flawed_slots(course.flaws, start_ms, stop_ms)
-    boundaries = [_Boundary.of(course, at_ms) for at_ms in range(start_ms, stop_ms + 1, SLOT_MS)]
+    doubtful_slots = _doubtful_slots(series.doubtful_spans, start_ms, stop_ms)
+    boundaries = [_Boundary.of(series, at_ms) for at_ms in range(start_ms, stop_ms + 1, SLOT_MS)]
     return [
-        _slot(begin, end, tolerance_ms, flawed.get(start_ms + i * SLOT_MS))
+        _slot(begin, end, tolerance_ms, doubtful_slots.get(start_ms + i * SLOT_MS))
         for i, (begin, end) in enumerate(pairwise(boundaries))
     ]
 
@@ -88,8 +88,8 @@ class _Boundary:
     distance_ms: int = 0
 
     @staticmethod
-    def of(course: CounterSeries, at_ms: int) -> "_Boundary":
-        times, totals = course.times_ms, course.totals
+    def of(series: CounterSeries, at_ms: int) -> "_Boundary":
+        times, totals = series.times_ms, series.totals
         after = bisect_left(times, at_ms)
         if after == len(times):
             return _OUTSIDE
@@ -107,29 +107,29 @@ _OUTSIDE = _Boundary(None)
 
 
 def _slot(
-    begin: _Boundary, end: _Boundary, tolerance_ms: int, maybe_flaw: IntervalQuality | None
+    begin: _Boundary, end: _Boundary, tolerance_ms: int, maybe_quality: IntervalQuality | None
 ) -> SlotValue:
-    if begin.maybe_total is None or end.maybe_total is None or maybe_flaw is IntervalQuality.MISSING:
+    if begin.maybe_total is None or end.maybe_total is None or maybe_quality is IntervalQuality.MISSING:
         return MISSING
     value = end.maybe_total - begin.maybe_total
     if value < 0:
         return SlotValue(value, IntervalQuality.SUSPECT)
-    if maybe_flaw is not None:
-        return SlotValue(value, maybe_flaw)
+    if maybe_quality is not None:
+        return SlotValue(value, maybe_quality)
     if max(begin.distance_ms, end.distance_ms) <= tolerance_ms:
         return SlotValue(value, IntervalQuality.MEASURED)
     return SlotValue(value, IntervalQuality.INTERPOLATED)
 
 
-def _flawed_slots(
-    flaws: Sequence[DoubtfulSpan], start_ms: int, stop_ms: int
+def _doubtful_slots(
+    doubtful_spans: Sequence[DoubtfulSpan], start_ms: int, stop_ms: int
 ) -> Mapping[int, IntervalQuality]:
-    """Return the worst flaw per slot start; a slot of which nothing is known is *missing*."""
+    """Return the worst quality per slot start; a slot of which nothing is known is *missing*."""
     worst: dict[int, IntervalQuality] = {}
-    for flaw in flaws:
-        for slot_ms in _slots(floor_slot(flaw.from_ms), ceil_slot(flaw.to_ms), start_ms, stop_ms):
-            worst[slot_ms] = max(flaw.quality, worst.get(slot_ms, flaw.quality))
-    for from_ms, to_ms in _gaps(flaws):
+    for doubtful in doubtful_spans:
+        for slot_ms in _slots(floor_slot(doubtful.from_ms), ceil_slot(doubtful.to_ms), start_ms, stop_ms):
+            worst[slot_ms] = max(doubtful.quality, worst.get(slot_ms, doubtful.quality))
+    for from_ms, to_ms in _gaps(doubtful_spans):
         for slot_ms in _slots(ceil_slot(from_ms), floor_slot(to_ms), start_ms, stop_ms):
             worst[slot_ms] = IntervalQuality.MISSING
     return worst
@@ -139,14 +139,14 @@ def _slots(first_ms: int, last_ms: int, start_ms: int, stop_ms: int) -> range:
     return range(max(start_ms, first_ms), min(stop_ms, last_ms), SLOT_MS)
 
 
-def _gaps(flaws: Sequence[DoubtfulSpan]) -> list[tuple[int, int]]:
+def _gaps(doubtful_spans: Sequence[DoubtfulSpan]) -> list[tuple[int, int]]:
     """Return the stretches of which nothing is known; those that touch are one."""
     gaps: list[tuple[int, int]] = []
-    for flaw in flaws:
-        if not flaw.is_gap:
+    for doubtful in doubtful_spans:
+        if not doubtful.is_gap:
             continue
-        if gaps and flaw.from_ms <= gaps[-1][1]:
-            gaps[-1] = gaps[-1][0], flaw.to_ms
+        if gaps and doubtful.from_ms <= gaps[-1][1]:
+            gaps[-1] = gaps[-1][0], doubtful.to_ms
         else:
-            gaps.append((flaw.from_ms, flaw.to_ms))
+            gaps.append((doubtful.from_ms, doubtful.to_ms))
     return gaps

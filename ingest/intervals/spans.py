@@ -7,7 +7,7 @@ from metering.series import SLOT_MS
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Span:
+class SlotSpan:
     """From a boundary (included) to another (excluded), UTC milliseconds.
 
     Raises:
@@ -26,28 +26,28 @@ class Span:
         """Starts of its slots."""
         return range(self.start_ms, self.stop_ms, SLOT_MS)
 
-    def chunks(self, max_slots: int) -> Iterator["Span"]:
+    def chunks(self, max_slots: int) -> Iterator["SlotSpan"]:
         """Yield pieces of at most so many slots, in the order of time."""
         for start_ms in range(self.start_ms, self.stop_ms, max_slots * SLOT_MS):
-            yield Span(start_ms, min(start_ms + max_slots * SLOT_MS, self.stop_ms))
+            yield SlotSpan(start_ms, min(start_ms + max_slots * SLOT_MS, self.stop_ms))
 
 
-def maybe_span(start_ms: int, stop_ms: int) -> Span | None:
+def maybe_span(start_ms: int, stop_ms: int) -> SlotSpan | None:
     """Return the span, or `None` where it would be empty."""
-    return Span(start_ms, stop_ms) if start_ms < stop_ms else None
+    return SlotSpan(start_ms, stop_ms) if start_ms < stop_ms else None
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
+def merged(spans: Iterable[SlotSpan]) -> list[SlotSpan]:
     """Return the same time in as few spans as possible, ascending."""
-    found: list[Span] = []
+    found: list[SlotSpan] = []
     for span in sorted(spans):
         if found and span.start_ms <= found[-1].stop_ms:
-            found[-1] = Span(found[-1].start_ms, max(found[-1].stop_ms, span.stop_ms))
+            found[-1] = SlotSpan(found[-1].start_ms, max(found[-1].stop_ms, span.stop_ms))
         else:
             found.append(span)
     return found
 
 
-def runs(slots_ms: Iterable[int]) -> list[Span]:
+def runs(slots_ms: Iterable[int]) -> list[SlotSpan]:
     """Return the spans that cover just these slots."""
-    return merged(Span(slot_ms, slot_ms + SLOT_MS) for slot_ms in slots_ms)
+    return merged(SlotSpan(slot_ms, slot_ms + SLOT_MS) for slot_ms in slots_ms)

@@ -29,7 +29,7 @@ class AppendFile:
         self._maybe_fd: int | None = None
 
     def append(self, data: bytes) -> int:
-        """Write the bytes and give their offset.
+        """Write the bytes and return their offset.
 
         Raises:
             OSError: when the disk refuses; nothing of the bytes stays. `FileNotFoundError` when the file was
@@ -65,7 +65,7 @@ class AppendFile:
 
     def _roll_back(self, fd: int) -> None:
         self._maybe_fd = None
-        with suppress(OSError):  # the next append cuts again, and says so if it cannot
+        with suppress(OSError):  # the next append cuts again, and raises if it cannot
             os.ftruncate(fd, self.size_bytes)
         with suppress(OSError):
             os.close(fd)

@@ -23,11 +23,9 @@ from typing import Self
 
 from ingest.errors import JournalError, JournalLocked
 from ingest.journal.append_file import AppendFile, delete_expired, make_folder
-from ingest.journal.reader import JournalReader, Place, SegmentName
-from ingest.journal.segments import HEADER, Record, encode_frame, good_size_bytes, is_ours
+from ingest.journal.reader import JournalReader, SegmentName
+from ingest.journal.segments import HEADER, JournalPlace, Record, encode_frame, good_size_bytes, is_ours
 from metering.messages.topics import GatewayTopic, maybe_parse
-
-__all__ = ["Journal", "JournalReader", "Place", "Record", "SegmentName"]
 
 _LOGGER = logging.getLogger(__name__)
 #: A segment of this size is read into memory as a whole.
@@ -70,21 +68,21 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the segments and give the lock back."""
+        """Close the segments and release the lock."""
         for _, file in self._open.values():
             file.close()
         self._open.clear()
         os.close(self._lock)
 
-    def append(self, records: Sequence[Record]) -> tuple[Place, ...]:
-        """Bring records to the disk and give their places, in the same order.
+    def append(self, records: Sequence[Record]) -> tuple[JournalPlace, ...]:
+        """Bring records to the disk and return their places, in the same order.
 
         Raises:
             JournalError: when the disk refuses. Records of other parks may be in already: append all again,
                 a record may stand in the journal twice.
             ValueError: for a topic that is no gateway's.
         """
-        places: dict[int, Place] = {}
+        places: dict[int, JournalPlace] = {}
         for (park, day), numbered in _grouped(records).items():
             for some in _split(numbered):
                 places.update(self._append_frame(park, day, some))
@@ -92,7 +90,7 @@ class Journal:
 
     def _append_frame(
         self, park: str, day: date, numbered: Sequence[tuple[int, Record]]
-    ) -> Iterable[tuple[int, Place]]:
+    ) -> Iterable[tuple[int, JournalPlace]]:
         frame = encode_frame([record for _, record in numbered])
         path = self.reader.folder / park
         try:
@@ -104,7 +102,10 @@ class Journal:
             if isinstance(error, FileNotFoundError):
                 self._open.pop(park, None)
             raise JournalError(path, len(frame), error) from error
-        return [(number, Place(park, str(name), offset, index)) for index, (number, _) in enumerate(numbered)]
+        return [
+            (number, JournalPlace(park, str(name), offset, index))
+            for index, (number, _) in enumerate(numbered)
+        ]
 
     def _segment(self, park: str, day: date) -> tuple[SegmentName, AppendFile]:
         maybe_open = self._open.get(park)
@@ -148,12 +149,12 @@ class Journal:
 
     def read(
         self, park: str, *, first_day: date | None = None, last_day: date | None = None
-    ) -> Iterator[tuple[Place, Record]]:
+    ) -> Iterator[tuple[JournalPlace, Record]]:
         """Return a park's records; see `JournalReader.read`."""
         return self.reader.read(park, first_day=first_day, last_day=last_day)
 
     def remove_expired(self, today: date) -> tuple[Path, ...]:
-        """Delete this instance's segments that are older than the days to keep, and give their paths.
+        """Delete this instance's segments that are older than the days to keep, and return their paths.
 
         One that cannot be deleted is logged and stays for the next time.
         """

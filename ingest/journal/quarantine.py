@@ -5,8 +5,8 @@ UTC. The data themselves stay in the journal, from which an entry can be replaye
 
 Invariants:
 - When `add` returns, its entries are on the disk; when it fails, no half line stays.
-- `add` takes whatever it is given. Who adds asks `is_full` first, and leaves the message unacknowledged where
-  a gateway has used its quota of the day: so one gateway cannot fill the disk, and nothing is lost.
+- `add` takes whatever it is given. Its caller checks `is_full` first, and leaves the message unacknowledged
+  when a gateway has used its quota of the day: so one gateway cannot fill the disk, and nothing is lost.
 - A torn last line is cut off at the next `add`; reading skips what is no entry, with a log message.
 """
 
@@ -14,26 +14,23 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Self
-
-import orjson
+from typing import Self
 
 from ingest.errors import QuarantineError
 from ingest.journal.append_file import AppendFile, delete_expired
-from ingest.journal.reader import Place
+from ingest.journal.quarantine_entry import QuarantineEntry, decode_entry, encode_entry
 
 _LOGGER = logging.getLogger(__name__)
 _FILE = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,32})\.jsonl")
-_MAX_DETAIL = 500
 _BLOCK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class QuarantineLimits:
     """How large the quarantine may become.
 
     Attributes:
@@ -45,45 +42,12 @@ class Limits:
     gateway_day_bytes: int = 100_000_000
 
 
-#: Reason of an entry that says that others, at the same place, are settled.
-RESOLVED = "resolved"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message, or some of its rows, that was set aside.
-
-    Attributes:
-        park: Whose quarantine.
-        reason: Stable key (`metering.messages.data.REASONS`, `ingest.validation.rows.RowReason`, ...).
-        received_at_ms: Receipt of the message, UTC milliseconds since 1970.
-        place: Where the message stands in the journal.
-        row_count: Rows set aside: what the accounts count.
-        rows: Index of each row in the message, over all blocks; `None` = the whole message.
-        gateway: As in the topic.
-        epoch: `None` where the message has no readable one.
-        seq: Likewise.
-        detail: For people.
-    """
-
-    park: str
-    reason: str
-    received_at_ms: int
-    place: Place
-    row_count: int
-    rows: tuple[int, ...] | None = None
-    gateway: str | None = None
-    epoch: str | None = None
-    seq: int | None = None
-    detail: str = ""
-
-
 class Quarantine:
     """The quarantine of all parks; `add` by one thread at a time, reading by anybody."""
 
-    def __init__(self, folder: Path, *, instance: str = "1", limits: Limits | None = None) -> None:
+    def __init__(self, folder: Path, *, instance: str = "1", limits: QuarantineLimits | None = None) -> None:
         self.folder = folder
-        self.limits = limits or Limits()
+        self.limits = limits or QuarantineLimits()
         self._instance = instance
         self._files: dict[str, AppendFile] = {}
         # By park, of the day whose file is open: bytes of each gateway's entries.
@@ -101,7 +65,7 @@ class Quarantine:
             file.close()
         self._files.clear()
 
-    def add(self, entries: Sequence[Entry]) -> None:
+    def add(self, entries: Sequence[QuarantineEntry]) -> None:
         """Bring entries to the disk, with one fsync per park and day.
 
         Raises:
@@ -109,7 +73,7 @@ class Quarantine:
         """
         lines: dict[tuple[str, date], list[tuple[str | None, bytes]]] = defaultdict(list)
         for entry in entries:
-            lines[entry.park, _day(entry.received_at_ms)].append((entry.gateway, _encode(entry)))
+            lines[entry.park, _day(entry.received_at_ms)].append((entry.gateway, encode_entry(entry)))
         for (park, day), some in lines.items():
             self._append(park, day, b"".join(line for _, line in some))
             for gateway, line in some:
@@ -119,7 +83,7 @@ class Quarantine:
         """Tell whether a gateway has used its quota of the day of receipt.
 
         Raises:
-            QuarantineError: when the disk refuses to say what is there.
+            QuarantineError: when the disk cannot be read.
         """
         path = self._path(park, _day(received_at_ms))
         try:
@@ -164,7 +128,9 @@ class Quarantine:
             return ()
         return tuple(sorted(one.name for one in self.folder.iterdir() if one.is_dir()))
 
-    def read(self, park: str, *, reason: str | None = None, since_ms: int | None = None) -> Iterator[Entry]:
+    def read(
+        self, park: str, *, reason: str | None = None, since_ms: int | None = None
+    ) -> Iterator[QuarantineEntry]:
         """Return a park's entries by day of receipt, those of a reason or received since an instant only."""
         folder = self.folder / park
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -183,41 +149,8 @@ class Quarantine:
         return counts
 
 
-def unresolved(entries: Iterable[Entry]) -> list[Entry]:
-    """Return what is still set aside: entries without the rows that a later entry has settled."""
-    entries = list(entries)
-    settled_wholly: set[tuple[Place, str]] = set()
-    settled_rows: dict[tuple[Place, str], set[int]] = defaultdict(set)
-    for entry in entries:
-        if entry.reason == RESOLVED and entry.rows is None:
-            settled_wholly.add((entry.place, entry.detail))
-        elif entry.reason == RESOLVED and entry.rows is not None:
-            settled_rows[entry.place, entry.detail].update(entry.rows)
-    left = (
-        without(entry, settled_rows[entry.place, entry.reason])
-        for entry in entries
-        if entry.reason != RESOLVED and (entry.place, entry.reason) not in settled_wholly
-    )
-    return [entry for entry in left if entry.rows != ()]
-
-
-def without(entry: Entry, settled: Collection[int]) -> Entry:
-    """Return an entry without the rows that are settled."""
-    if entry.rows is None:
-        return entry
-    rows = tuple(row for row in entry.rows if row not in settled)
-    return replace(entry, rows=rows, row_count=len(rows))
-
-
 def _day(time_ms: int) -> date:
     return datetime.fromtimestamp(time_ms / 1000, UTC).date()
-
-
-def _encode(entry: Entry) -> bytes:
-    # Strangers' JSON may hold lone surrogates, which UTF-8 cannot.
-    detail = entry.detail[:_MAX_DETAIL].encode(errors="replace").decode()
-    short = replace(entry, detail=detail)
-    return orjson.dumps(asdict(short), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _whole_lines_bytes(path: Path) -> int:
@@ -246,27 +179,16 @@ def _used_bytes(path: Path) -> Counter[str | None]:
     return used
 
 
-def _read_file(path: Path) -> Iterator[Entry]:
+def _read_file(path: Path) -> Iterator[QuarantineEntry]:
     return (entry for entry, _ in _entries(path))
 
 
-def _entries(path: Path) -> Iterator[tuple[Entry, bytes]]:
+def _entries(path: Path) -> Iterator[tuple[QuarantineEntry, bytes]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line == b"\n":
                 continue
             try:
-                yield _decode(orjson.loads(line)), line
-            except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                yield decode_entry(line), line
+            except (KeyError, TypeError, ValueError) as error:
                 _LOGGER.warning("%s:%d: no entry, skipped: %s", path, number, error)
-
-
-def _decode(parsed: dict[str, Any]) -> Entry:
-    maybe_rows = parsed["rows"]
-    return Entry(
-        **{
-            **parsed,
-            "place": Place(**parsed["place"]),
-            "rows": None if maybe_rows is None else tuple(maybe_rows),
-        }
-    )

@@ -16,6 +16,7 @@ from typing import Self
 from ingest.journal.segments import (
     FRAME_OVERHEAD_BYTES,
     Frame,
+    JournalPlace,
     Record,
     maybe_frame_at,
     maybe_frame_bytes,
@@ -24,16 +25,6 @@ from ingest.journal.segments import (
 
 _LOGGER = logging.getLogger(__name__)
 _SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d)\.([a-z0-9-]{1,32})\.(\d+)\.zwj")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record lies: the frame's offset in its segment, and the record's index in the frame."""
-
-    park: str
-    segment: str
-    offset: int
-    index: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,17 +83,17 @@ class JournalReader:
 
     def read(
         self, park: str, *, first_day: date | None = None, last_day: date | None = None
-    ) -> Iterator[tuple[Place, Record]]:
+    ) -> Iterator[tuple[JournalPlace, Record]]:
         """Return a park's records of some days of receipt (UTC, both included), segment by segment."""
         for segment in self.segments(park):
             if (first_day or date.min) <= segment.day <= (last_day or date.max):
                 yield from self.read_segment(park, segment)
 
-    def read_segment(self, park: str, segment: SegmentName) -> Iterator[tuple[Place, Record]]:
+    def read_segment(self, park: str, segment: SegmentName) -> Iterator[tuple[JournalPlace, Record]]:
         """Return the records of one segment."""
         for frame in self.frames(park, segment):
             for index, record in enumerate(frame.records()):
-                yield Place(park, str(segment), frame.offset, index), record
+                yield JournalPlace(park, str(segment), frame.offset, index), record
 
     def maybe_newest_ms(self, park: str) -> int | None:
         """Return the latest receipt, UTC milliseconds, of all instances; `None` while there is none."""
@@ -114,7 +105,7 @@ class JournalReader:
                 return max(found)
         return None
 
-    def maybe_record(self, place: Place) -> Record | None:
+    def maybe_record(self, place: JournalPlace) -> Record | None:
         """Return the record at a place, reading its frame only; `None` when damaged or no longer kept."""
         try:
             with self.path(place.park, place.segment).open("rb") as file:

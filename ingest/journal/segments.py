@@ -54,6 +54,16 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalPlace:
+    """Where a record lies: the frame's offset in its segment, and the record's index in the frame."""
+
+    park: str
+    segment: str
+    offset: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One group commit of a segment; `offset` and `size_bytes` tell where it lies."""
 

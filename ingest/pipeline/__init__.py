@@ -2,11 +2,11 @@
 
 | module | what it holds |
 |---|---|
-| `ahead` | What lies ahead of the clock and waits in the quarantine until its time has come |
-| `journal_and_quarantine` | The disks of ingest |
-| `judge_again` | Judges again what was ahead of the clock |
-| `pipeline` | One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge |
-| `replay` | Replay: judge again what the journal holds, and write it |
-| `supervision` | Validation of a stranger's bytes that never raises (`ingest.receive.supervision`) |
-| `writer` | Rows into InfluxDB: retry, split, bisect, pause |
+| `ahead` | Entries of the quarantine that were ahead of the clock, by when they are due |
+| `pipeline` | One park's way from the broker to InfluxDB: receive, validate, journal, write, acknowledge |
+| `refusals` | Entries of the quarantine for messages and rows that were refused |
+| `replay` | Validates again what the journal or the quarantine holds, and writes it |
+| `revalidation` | Validates again what was ahead of the clock, once its time has come |
+| `supervision` | Validation that never raises, whatever the bytes |
+| `writer` | Writes rows into InfluxDB: retry, split, bisect, pause |
 """

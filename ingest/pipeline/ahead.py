@@ -1,17 +1,16 @@
-"""What lies ahead of the clock and waits in the quarantine until its time has come. Pure.
+"""Entries of the quarantine that were ahead of the clock, by when they are due. Pure.
 
 A row of a gateway whose clock is ahead, or that came while ingest's own clock was behind, is set aside as
-*absurd time*. It is judged again by itself as soon as it is no longer ahead: time has passed, or the clock
+*absurd time*. It is validated again as soon as it is no longer ahead: time has passed, or the clock
 was set forward. Memory is bounded: what does not fit stays in the quarantine, and is recalled from there when
-the others are done (`ingest.pipeline.judge_again`).
+the others are done (`ingest.pipeline.revalidation`).
 """
 
 import heapq
 from collections.abc import Iterator
 
-from ingest.journal.quarantine import Entry
-from ingest.journal.reader import Place
-from ingest.journal.segments import Record
+from ingest.journal.quarantine_entry import QuarantineEntry
+from ingest.journal.segments import JournalPlace, Record
 from ingest.validation.rows import MAX_AHEAD_MS, RowReason
 from metering.errors import MalformedMessage
 from metering.messages import birth
@@ -22,7 +21,7 @@ MAX_ENTRIES = 10_000
 
 
 class Ahead:
-    """Entries of a park's quarantine, by when they are to be judged again.
+    """Entries of a park's quarantine, by when they are to be validated again.
 
     Attributes:
         rows: Of the entries that are kept.
@@ -31,14 +30,14 @@ class Ahead:
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._max_entries = max_entries
-        self._waiting: list[tuple[int, int, Entry]] = []
-        self._known: set[tuple[Place, str]] = set()
+        self._waiting: list[tuple[int, int, QuarantineEntry]] = []
+        self._known: set[tuple[JournalPlace, str]] = set()
         self._count = 0
         self.rows = 0
         self.left_out = 0
 
-    def note(self, entry: Entry, due_ms: int) -> None:
-        """Keep an entry until a time, UTC; the least urgent one goes where there is no room."""
+    def note(self, entry: QuarantineEntry, due_ms: int) -> None:
+        """Keep an entry until a time, UTC; when there is no room, drop the one that is due last."""
         if _key(entry) in self._known:
             return
         self._known.add(_key(entry))
@@ -58,7 +57,7 @@ class Ahead:
         """Whether entries were left out, and there is room for them now."""
         return bool(self.left_out) and not self._waiting
 
-    def maybe_take(self, now_ms: int) -> Entry | None:
+    def maybe_take(self, now_ms: int) -> QuarantineEntry | None:
         """Return an entry whose time has come, and forget it."""
         if not self._waiting or self._waiting[0][0] > now_ms:
             return None
@@ -66,16 +65,16 @@ class Ahead:
         self._forget(entry)
         return entry
 
-    def _forget(self, entry: Entry) -> None:
+    def _forget(self, entry: QuarantineEntry) -> None:
         self.rows -= entry.row_count
         self._known.discard(_key(entry))
 
 
-def _key(entry: Entry) -> tuple[Place, str]:
+def _key(entry: QuarantineEntry) -> tuple[JournalPlace, str]:
     return entry.place, entry.reason
 
 
-def maybe_due_ms(entry: Entry, record: Record) -> int | None:
+def maybe_due_ms(entry: QuarantineEntry, record: Record) -> int | None:
     """Return when something of an entry is no longer ahead, UTC; `None` where nothing of it ever was."""
     if entry.reason != RowReason.ABSURD_TIME:
         return None
@@ -83,7 +82,7 @@ def maybe_due_ms(entry: Entry, record: Record) -> int | None:
     return min(times_ms) - MAX_AHEAD_MS if times_ms else None
 
 
-def _times_ms(entry: Entry, record: Record) -> Iterator[int]:
+def _times_ms(entry: QuarantineEntry, record: Record) -> Iterator[int]:
     try:
         if record.topic.endswith("/birth"):
             yield birth.decode(record.body).time_ms

@@ -1,4 +1,4 @@
-"""One park's way from the broker to InfluxDB: receive, judge, journal, write, acknowledge.
+"""One park's way from the broker to InfluxDB: receive, validate, journal, write, acknowledge.
 
 Invariants:
 - A message is acknowledged only after it is in the journal and each of its rows is in InfluxDB or in the
@@ -6,13 +6,13 @@ Invariants:
 - Rows received = written + quarantined + pending (`ingest.receive.accounts`); a message counts once, however
   often it is sent.
 - Births are not acknowledged: those that a former process journaled and did not write are written first.
-- Memory is bounded: the intake holds a bounded number of bytes, one batch is judged ahead, one is being
+- Memory is bounded: the intake holds a bounded number of bytes, one batch is validated ahead, one is being
   written. What does not fit stays with the broker and the gateways.
-- No gateway slows another: what exceeds its share of the queue (`ingest.receive.shares`), and what would
+- No gateway delays another: what exceeds its share of the queue (`ingest.receive.shares`), and what would
   exceed its quota of the quarantine, is PUBACKed, discarded and counted; not acknowledged, it stays with the
   gateway.
-- Whatever a message holds, the next one is judged (`ingest.pipeline.supervision`).
-- Each park has a pipeline of its own, so one that waits for its database or its disk holds up no other.
+- Whatever a message holds, the next one is validated (`ingest.pipeline.supervision`).
+- Each park has a pipeline of its own, so one that waits for its database or its disk delays no other.
 """
 
 import asyncio
@@ -24,22 +24,19 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from ingest.backoff import pause_s
 from ingest.errors import DiskError
-from ingest.events.book import EventBook, event_text
-from ingest.journal.journal import Record
-from ingest.journal.quarantine import Entry
+from ingest.events.open_events import OpenEvents
+from ingest.events.texts import event_text
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
+from ingest.journal.quarantine_entry import QuarantineEntry
+from ingest.journal.segments import Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
-from ingest.pipeline.journal_and_quarantine import (
-    JournalAndQuarantine,
-    Journaled,
-    point_entry,
-    refusal_entries,
-    to_entries,
-)
+from ingest.pipeline.refusals import Journaled, point_entry, refusal_entries, to_entries
 from ingest.pipeline.supervision import validate_safely
-from ingest.pipeline.writer import ParkWriter, pause_s
+from ingest.pipeline.writer import ParkWriter
 from ingest.receive.accounts import Accounts
-from ingest.receive.acks import AckBook, Outcome
+from ingest.receive.acks import Outcome, PendingAcks
 from ingest.receive.deliveries import Deliveries
 from ingest.receive.intake import Intake
 from ingest.receive.shares import Shares
@@ -48,7 +45,7 @@ from ingest.validation.messages import MessageValidator, ValidationResult
 from ingest.validation.rows import RefusedRow, RowReason
 from metering.messages import data as message
 from metering.messages.data import MessageId
-from metering.park.model import Park as ParkDescription
+from metering.park.model import Park
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,16 +61,16 @@ U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Park:
-    """What a pipeline works with; all of it belongs to the one park but `safekeeping`."""
+class ParkParts:
+    """What a pipeline works with: parts of the one park, and the journal and quarantine of all parks."""
 
     id: str
-    judge: MessageValidator
+    validator: MessageValidator
     writer: ParkWriter
-    safekeeping: JournalAndQuarantine
-    events: EventBook
+    journal_and_quarantine: JournalAndQuarantine
+    events: OpenEvents
     accounts: Accounts
-    acks: AckBook
+    acks: PendingAcks
     deliveries: Deliveries
     shares: Shares
     intake: Intake
@@ -81,11 +78,11 @@ class Park:
 
 
 class Pipeline:
-    """Judges, journals, writes and settles what the intake of a park holds."""
+    """Validates, journals, writes and settles what the intake of a park holds."""
 
     def __init__(
         self,
-        park: Park,
+        park: ParkParts,
         *,
         clock_ms: Callable[[], int],
         jitter: Callable[[], float],
@@ -96,12 +93,12 @@ class Pipeline:
         self._jitter = jitter
         self._linger_s = linger_s
         self._to_write: asyncio.Queue[list[Journaled] | None] = asyncio.Queue(maxsize=1)
-        self._judging = asyncio.Lock()
-        self._maybe_edited: ParkDescription | None = None
+        self._validating = asyncio.Lock()
+        self._maybe_edited: Park | None = None
         self.maybe_disk_error: DiskError | None = None
 
-    def change_park(self, park: ParkDescription) -> None:
-        """Judge what comes by another edition of the park's description."""
+    def change_park(self, park: Park) -> None:
+        """Validate what comes by another edition of the park's description."""
         self._maybe_edited = park
 
     def arrived(self, arrival: Arrival, puback: Callable[[Arrival], None]) -> None:
@@ -120,7 +117,7 @@ class Pipeline:
             park.deliveries.begin(gateway, maybe_tag.id)
 
     def _is_repeated(self, gateway: str, message_id: MessageId, body: bytes) -> bool:
-        """Tell whether a message is on its way, or acknowledged lately: then that is told once more."""
+        """Tell whether a message is on its way or acknowledged lately; then acknowledge it once more."""
         park = self._park
         maybe_outcome = park.deliveries.maybe_outcome(gateway, message_id, body)
         if maybe_outcome is not None:
@@ -137,27 +134,27 @@ class Pipeline:
         )
 
     def _raise(self, kind: str, gateway: str, **parameters: str) -> None:
-        """Open an event about a gateway; the log has it once, at the beginning."""
-        told = {"gateway": gateway, **parameters}
-        if self._park.events.open(kind, gateway, told, self._clock_ms()):
-            _LOGGER.warning("%s: %s", self._park.id, event_text(kind, told))
+        """Open an event about a gateway; log it once, at the beginning."""
+        facts = {"gateway": gateway, **parameters}
+        if self._park.events.open(kind, gateway, facts, self._clock_ms()):
+            _LOGGER.warning("%s: %s", self._park.id, event_text(kind, facts))
 
     async def run(self) -> None:
         """Work until the intake is closed and everything taken is settled."""
         await self._catch_up()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_all(), name=f"keep-{self._park.id}")
+            tasks.create_task(self._journal_all(), name=f"journal-{self._park.id}")
             tasks.create_task(self._write_all(), name=f"write-{self._park.id}")
 
     async def _catch_up(self) -> None:
-        """Write what births in the journal say and `meters` does not have, as a replay would."""
-        records = await asyncio.to_thread(self._park.safekeeping.last_births, self._park.id)
-        verdicts = await self.judge(records)
-        await self._park.writer.write_points([line for verdict in verdicts for line in verdict.points])
+        """Write what births in the journal announce and `meters` does not have, as a replay would."""
+        records = await asyncio.to_thread(self._park.journal_and_quarantine.last_births, self._park.id)
+        results = await self.validate(records)
+        await self._park.writer.write_points([line for result in results for line in result.points])
 
-    # -- judge and journal --------------------------------------------------------------------------
+    # -- validate and journal -----------------------------------------------------------------------
 
-    async def _keep_all(self) -> None:
+    async def _journal_all(self) -> None:
         intake = self._park.intake
         while True:
             await intake.wait()
@@ -165,107 +162,110 @@ class Pipeline:
                 await asyncio.sleep(self._linger_s)
             arrivals = intake.take(BATCH_BYTES, BATCH_MESSAGES)
             if arrivals:
-                await self._to_write.put(await self._keep(arrivals))
+                await self._to_write.put(await self._journal(arrivals))
             elif intake.is_finished:
                 await self._to_write.put(None)
                 return
 
-    async def _keep(self, arrivals: Sequence[Arrival]) -> list[Journaled]:
+    async def _journal(self, arrivals: Sequence[Arrival]) -> list[Journaled]:
         records = [Record(str(one.topic), one.received_at_ms, one.properties, one.body) for one in arrivals]
-        verdicts = await self.judge(records)
-        judged = await self._within_quotas(list(zip(records, verdicts, strict=True)))
-        if not judged:
+        results = await self.validate(records)
+        validated = await self._within_quotas(list(zip(records, results, strict=True)))
+        if not validated:
             return []
-        for record, verdict in judged:
-            self._note(verdict)
+        for record, result in validated:
+            self._note(result)
             if record.topic.endswith("/birth"):
-                self._note_birth(verdict)
-        places = await self._until_kept(self._park.safekeeping.journal, [record for record, _ in judged])
-        kept = [
-            Journaled(record, verdict, place) for (record, verdict), place in zip(judged, places, strict=True)
+                self._note_birth(result)
+        places = await self._until_on_disk(
+            self._park.journal_and_quarantine.journal, [record for record, _ in validated]
+        )
+        journaled = [
+            Journaled(record, result, place)
+            for (record, result), place in zip(validated, places, strict=True)
         ]
-        entries = [(one, entry) for one in kept for entry in refusal_entries(one)]
+        entries = [(one, entry) for one in journaled for entry in refusal_entries(one)]
         await self._quarantine([entry for _, entry in entries])
         for one, entry in entries:
             maybe_due = maybe_due_ms(entry, one.record)
             if maybe_due is not None:
                 self._park.ahead.note(entry, maybe_due)
-        return kept
+        return journaled
 
     async def _within_quotas(
-        self, judged: list[tuple[Record, ValidationResult]]
+        self, validated: list[tuple[Record, ValidationResult]]
     ) -> list[tuple[Record, ValidationResult]]:
         """Return what may be kept; the rest has rows for a quarantine whose quota its gateway has used up."""
         wanted = {
-            (verdict.gateway, record.received_at_ms) for record, verdict in judged if verdict.is_set_aside
+            (result.gateway, record.received_at_ms) for record, result in validated if result.is_set_aside
         }
         if not wanted:
-            return judged
-        full = await self._until_kept(
-            partial(self._park.safekeeping.full_quotas, self._park.id), sorted(wanted)
+            return validated
+        full = await self._until_on_disk(
+            partial(self._park.journal_and_quarantine.full_quotas, self._park.id), sorted(wanted)
         )
-        for record, verdict in judged:
-            if verdict.is_set_aside and verdict.gateway in full:
-                self._hold_back(record, verdict.gateway)
+        for record, result in validated:
+            if result.is_set_aside and result.gateway in full:
+                self._hold_back(record, result.gateway)
         return [
-            (record, verdict)
-            for record, verdict in judged
-            if not (verdict.is_set_aside and verdict.gateway in full)
+            (record, result)
+            for record, result in validated
+            if not (result.is_set_aside and result.gateway in full)
         ]
 
     def _hold_back(self, record: Record, gateway: str) -> None:
         park = self._park
         park.accounts.of(gateway).held_back += 1
         day = datetime.fromtimestamp(record.received_at_ms / 1000, UTC).date().isoformat()
-        megabytes = f"{park.safekeeping.quota_bytes / 1e6:g}"
+        megabytes = f"{park.journal_and_quarantine.quota_bytes / 1e6:g}"
         self._raise("quarantine_full", gateway, day=day, megabytes=megabytes)
-        # Off the books, so that a resend is let in.
+        # No longer pending, so that a resend is accepted.
         park.shares.give_back(record.topic, len(record.body))
         maybe_tag = message.maybe_tag(record.properties)
         if maybe_tag is not None:
-            park.deliveries.give_up(gateway, maybe_tag.id)
+            park.deliveries.cancel(gateway, maybe_tag.id)
 
-    async def judge(self, records: Sequence[Record]) -> list[ValidationResult]:
-        """Judge records in a thread, by the newest edition of the park's description; one call at a time."""
-        async with self._judging:
+    async def validate(self, records: Sequence[Record]) -> list[ValidationResult]:
+        """Validate records in a thread, by the park's newest description; one call at a time."""
+        async with self._validating:
             if self._maybe_edited is not None:
-                self._park.judge.change_park(self._maybe_edited)
+                self._park.validator.change_park(self._maybe_edited)
                 self._maybe_edited = None
-            return await asyncio.to_thread(self._judge_all, records)
+            return await asyncio.to_thread(self._validate_all, records)
 
-    def _judge_all(self, records: Sequence[Record]) -> list[ValidationResult]:
-        return [validate_safely(self._park.judge, record) for record in records]
+    def _validate_all(self, records: Sequence[Record]) -> list[ValidationResult]:
+        return [validate_safely(self._park.validator, record) for record in records]
 
-    def _note(self, verdict: ValidationResult) -> None:
-        account = self._park.accounts.of(verdict.gateway)
-        account.receive(verdict.rows)
-        account.bad_values.update(verdict.bad_values)
+    def _note(self, result: ValidationResult) -> None:
+        account = self._park.accounts.of(result.gateway)
+        account.receive(result.rows)
+        account.bad_values.update(result.bad_values)
         for reason in (RowReason.FOREIGN_METER, RowReason.WRONG_MEDIUM):
-            meters = {row.meter for row in verdict.refused if row.reason is reason}
+            meters = {row.meter for row in result.refused if row.reason is reason}
             if meters:
-                self._raise(str(reason), verdict.gateway, meters=", ".join(sorted(meters)[:5]))
+                self._raise(str(reason), result.gateway, meters=", ".join(sorted(meters)[:5]))
 
-    def _note_birth(self, verdict: ValidationResult) -> None:
-        if verdict.maybe_reason is None:
-            self._park.events.close("birth_refused", verdict.gateway, self._clock_ms())
+    def _note_birth(self, result: ValidationResult) -> None:
+        if result.maybe_reason is None:
+            self._park.events.close("birth_refused", result.gateway, self._clock_ms())
             return
-        self._park.accounts.of(verdict.gateway).births_refused += 1
-        self._raise("birth_refused", verdict.gateway, error=verdict.detail[:200])
+        self._park.accounts.of(result.gateway).births_refused += 1
+        self._raise("birth_refused", result.gateway, error=result.detail[:200])
 
-    async def _quarantine(self, entries: Sequence[Entry]) -> None:
+    async def _quarantine(self, entries: Sequence[QuarantineEntry]) -> None:
         if entries:
-            await self._until_kept(self._park.safekeeping.quarantine, entries)
+            await self._until_on_disk(self._park.journal_and_quarantine.quarantine, entries)
 
-    async def _until_kept(self, keep: Callable[[Sequence[T]], U], things: Sequence[T]) -> U:
-        """Bring something to the disk; while the disk refuses, nothing comes in and nothing goes out."""
-        attempt = 0
+    async def _until_on_disk(self, to_disk: Callable[[Sequence[T]], U], things: Sequence[T]) -> U:
+        """Bring something to the disk; while the disk refuses, receive and write nothing."""
+        failures = 0
         while True:
             try:
-                done = await asyncio.to_thread(keep, things)
+                done = await asyncio.to_thread(to_disk, things)
             except DiskError as error:
                 self._disk_failed(error)
-                await asyncio.sleep(pause_s(attempt, self._jitter()))
-                attempt += 1
+                failures += 1
+                await asyncio.sleep(pause_s(failures, self._jitter()))
             else:
                 self._disk_works()
                 return done
@@ -273,7 +273,7 @@ class Pipeline:
     def _disk_failed(self, error: DiskError) -> None:
         self._park.intake.hold()
         if self.maybe_disk_error is None:
-            _LOGGER.error("%s: ingest waits: %s", self._park.id, error)
+            _LOGGER.error("%s: receiving and writing wait for the disk: %s", self._park.id, error)
         self.maybe_disk_error = error
         parameters = {"path": str(error.path), "bytes": str(error.size_bytes), "error": str(error)}
         self._park.events.open("journal_failed", self._park.id, parameters, self._clock_ms())
@@ -296,8 +296,8 @@ class Pipeline:
             await self._write(maybe_batch)
 
     async def _write(self, batch: Sequence[Journaled]) -> None:
-        points = [(one, line) for one in batch for line in one.verdict.points]
-        rows = [(one, row) for one in batch for row in one.verdict.stored]
+        points = [(one, line) for one in batch for line in one.result.points]
+        rows = [(one, row) for one in batch for row in one.result.stored]
         refused_points = await self._park.writer.write_points([line for _, line in points])
         refused_rows = await self._park.writer.write_rows([row for _, row in rows])
         refused: dict[int, list[RefusedRow]] = {}
@@ -315,16 +315,16 @@ class Pipeline:
         for one in batch:
             self._settle(one, refused.get(id(one), ()))
 
-    def _settle(self, kept: Journaled, refused: Sequence[RefusedRow]) -> None:
-        verdict = kept.verdict
-        self._park.shares.give_back(kept.record.topic, len(kept.record.body))
-        quarantined = Counter(str(row.reason) for row in (*verdict.refused, *refused))
-        if verdict.maybe_reason is not None:
-            quarantined[verdict.maybe_reason] += verdict.rows
-        written = len(verdict.stored) - len(refused)
-        self._park.accounts.of(verdict.gateway).settle(written=written, quarantined=quarantined)
-        if verdict.maybe_id is not None:
-            told = tuple((rows, reason) for reason, rows in sorted(quarantined.items()))
-            outcome = Outcome(verdict.maybe_id, written, told)
-            self._park.deliveries.end(verdict.gateway, outcome, kept.record.body)
-            self._park.acks.add(verdict.gateway, outcome)
+    def _settle(self, journaled: Journaled, refused: Sequence[RefusedRow]) -> None:
+        result = journaled.result
+        self._park.shares.give_back(journaled.record.topic, len(journaled.record.body))
+        quarantined = Counter(str(row.reason) for row in (*result.refused, *refused))
+        if result.maybe_reason is not None:
+            quarantined[result.maybe_reason] += result.rows
+        written = len(result.stored) - len(refused)
+        self._park.accounts.of(result.gateway).settle(written=written, quarantined=quarantined)
+        if result.maybe_id is not None:
+            refusals = tuple((rows, reason) for reason, rows in sorted(quarantined.items()))
+            outcome = Outcome(result.maybe_id, written, refusals)
+            self._park.deliveries.end(result.gateway, outcome, journaled.record.body)
+            self._park.acks.add(result.gateway, outcome)

@@ -1,7 +1,7 @@
-"""Replay: judge again what the journal holds, and write it.
+"""Replay: validate again what the journal or the quarantine holds, and write it.
 
 Contract:
-- Each record is judged by the time of the replay (what was ahead at its receipt may be good now, and the
+- Each record is validated by the time of the replay (what was ahead at its receipt may be good now, and the
   receipt may bear the time of a wrong clock) and the relations of `park.yaml` as they stand today, in the
   order of receipt over all instances. Writing is idempotent, so a replay over full databases changes no
   point, and one into empty databases gives the same points: those of the media and of `meters`.
@@ -22,28 +22,30 @@ from datetime import date
 from itertools import groupby
 from operator import attrgetter
 
-from ingest.events.book import EventBook
-from ingest.journal.quarantine import RESOLVED, Entry, Quarantine, without
-from ingest.journal.reader import JournalReader, Place, SegmentName
-from ingest.journal.segments import Record
-from ingest.pipeline.journal_and_quarantine import Journaled, to_entries
+from ingest.events.open_events import OpenEvents
+from ingest.journal.quarantine import Quarantine
+from ingest.journal.quarantine_entry import RESOLVED, QuarantineEntry, without
+from ingest.journal.reader import JournalReader, SegmentName
+from ingest.journal.segments import JournalPlace, Record
+from ingest.pipeline.refusals import Journaled, to_entries
 from ingest.pipeline.supervision import validate_safely
 from ingest.pipeline.writer import ParkWriter
 from ingest.store.contract import Store
 from ingest.validation.messages import MessageValidator, ValidationResult
-from ingest.validation.registry import Registry, load_registry
+from ingest.validation.registry import Registry
 from ingest.validation.rows import RowReason, StoredRow
+from ingest.validation.stored_registry import load_registry
 from metering.park.model import Park
 
 #: Lines of a body.
 _BATCH_LINES = 5000
 
-#: Is told the figures so far, after each batch.
+#: Called with the figures so far, after each batch.
 Progress = Callable[["Figures"], None]
-#: Gives the time, UTC milliseconds; raises where the clock is in doubt.
+#: Returns the time, UTC milliseconds; raises where the clock is in doubt.
 Now = Callable[[], int]
 #: Brings entries to the quarantine.
-Add = Callable[[Sequence[Entry]], Awaitable[None]]
+Add = Callable[[Sequence[QuarantineEntry]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ class Figures:
     """What a replay has done so far.
 
     Attributes:
-        records: Data messages and births judged.
+        records: Data messages and births validated.
         rows: Rows written.
         points: Points of `meters` written.
         refused: Rows not written, by reason; messages that hold no readable row count 0 rows.
@@ -64,15 +66,15 @@ class Figures:
     refused: Counter[str] = field(default_factory=Counter)
     last_ms: int = 0
 
-    def note(self, record: Record, verdict: ValidationResult) -> None:
+    def note(self, record: Record, result: ValidationResult) -> None:
         """Add a record."""
         self.records += 1
         self.last_ms = record.received_at_ms
-        self.rows += len(verdict.stored)
-        self.points += len(verdict.points)
-        if verdict.maybe_reason is not None:
-            self.refused[verdict.maybe_reason] += verdict.rows
-        self.refused.update(row.reason for row in verdict.refused)
+        self.rows += len(result.stored)
+        self.points += len(result.points)
+        if result.maybe_reason is not None:
+            self.refused[result.maybe_reason] += result.rows
+        self.refused.update(row.reason for row in result.refused)
 
 
 def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms: int) -> ParkWriter:
@@ -81,7 +83,7 @@ def replay_writer(store: Store, park: str, instance: str, *, now: Now, since_ms:
         store,
         park,
         instance=replay_instance(instance),
-        events=EventBook(),
+        events=OpenEvents(),
         clock_ms=now,
         jitter=lambda: 0.0,
         since_ms=since_ms,
@@ -95,7 +97,7 @@ def replay_instance(instance: str) -> str:
 
 def in_order_of_receipt(
     reader: JournalReader, park: str, *, first_day: date | None, last_day: date | None
-) -> Iterator[tuple[Place, Record]]:
+) -> Iterator[tuple[JournalPlace, Record]]:
     """Merge the segments of all instances of a park; days are of receipt, in UTC, both included."""
     wanted = [
         segment
@@ -111,20 +113,20 @@ def in_order_of_receipt(
 
 def _segments(
     reader: JournalReader, park: str, segments: Iterable[SegmentName]
-) -> Iterator[tuple[Place, Record]]:
+) -> Iterator[tuple[JournalPlace, Record]]:
     for segment in sorted(segments):
         yield from reader.read_segment(park, segment)
 
 
 async def replay_journal(
-    records: Iterable[tuple[Place, Record]],
-    judge: MessageValidator,
+    records: Iterable[tuple[JournalPlace, Record]],
+    validator: MessageValidator,
     writer: ParkWriter,
     *,
     progress: Progress,
     now: Now,
 ) -> Figures:
-    """Judge records and write what they hold; gives the figures at the end.
+    """Validate records and write what they hold; return the figures at the end.
 
     What InfluxDB refuses for good is counted as *refused_by_influxdb*.
     """
@@ -132,10 +134,10 @@ async def replay_journal(
     rows: list[StoredRow] = []
     points: list[bytes] = []
     for _, record in records:
-        verdict = validate_safely(judge, replace(record, received_at_ms=now()))
-        figures.note(record, verdict)
-        rows += verdict.stored
-        points += verdict.points
+        result = validate_safely(validator, replace(record, received_at_ms=now()))
+        figures.note(record, result)
+        rows += result.stored
+        points += result.points
         if len(rows) + len(points) >= _BATCH_LINES:
             await _write(writer, rows, points, figures)
             progress(figures)
@@ -160,7 +162,7 @@ def registry_for_replay(store: Store, park: Park, *, from_the_start: bool) -> Re
     """Return the registry with which a replay begins.
 
     Raises:
-        StoreError: when the store cannot say what `meters` holds.
+        StoreError: when `meters` cannot be read.
     """
     loaded = load_registry(store, park)
     return Registry(park) if from_the_start else loaded
@@ -196,24 +198,24 @@ class Retry:
 
     rows: int = 0
     maybe_reason: str | None = None
-    maybe_left: Entry | None = None
+    maybe_left: QuarantineEntry | None = None
 
 
 async def replay_quarantine(
-    entries: Iterable[Entry],
+    entries: Iterable[QuarantineEntry],
     reader: JournalReader,
-    judge: MessageValidator,
+    validator: MessageValidator,
     writer: ParkWriter,
     quarantine: Quarantine,
     *,
     now: Now,
 ) -> Retried:
-    """Judge what was set aside again, write what is good now, and note that it is settled.
+    """Validate again what was set aside, write what is good now, and note that it is settled.
 
     Rows of a settled message that are refused for another reason get an entry of their own.
     """
 
-    async def add(entries: Sequence[Entry]) -> None:
+    async def add(entries: Sequence[QuarantineEntry]) -> None:
         await asyncio.to_thread(quarantine.add, entries)
 
     retried = Retried()
@@ -222,8 +224,8 @@ async def replay_quarantine(
         if maybe_record is None:
             retried.left["no_longer_in_journal"] += 1
             continue
-        verdict = validate_safely(judge, replace(maybe_record, received_at_ms=now()))
-        one = await retry(entry, Journaled(maybe_record, verdict, entry.place), writer, add)
+        result = validate_safely(validator, replace(maybe_record, received_at_ms=now()))
+        one = await retry(entry, Journaled(maybe_record, result, entry.place), writer, add)
         retried.rows += one.rows
         if one.maybe_reason is None:
             retried.entries += 1
@@ -232,26 +234,26 @@ async def replay_quarantine(
     return retried
 
 
-async def retry(entry: Entry, kept: Journaled, writer: ParkWriter, add: Add) -> Retry:
-    """Write what is good now of an entry, whose message was judged again, and note what is settled."""
-    verdict = kept.verdict
-    if verdict.maybe_reason is not None:
+async def retry(entry: QuarantineEntry, journaled: Journaled, writer: ParkWriter, add: Add) -> Retry:
+    """Write what is good now of an entry whose message was validated again, and note what is settled."""
+    result = journaled.result
+    if result.maybe_reason is not None:
         return Retry(
-            maybe_reason=verdict.maybe_reason,
-            maybe_left=entry if verdict.maybe_reason == entry.reason else None,
+            maybe_reason=result.maybe_reason,
+            maybe_left=entry if result.maybe_reason == entry.reason else None,
         )
-    wanted = set(range(verdict.rows) if entry.rows is None else entry.rows)
-    again = [row for row in verdict.refused if row.position in wanted]
+    wanted = set(range(result.rows) if entry.rows is None else entry.rows)
+    again = [row for row in result.refused if row.position in wanted]
     wanted -= {row.position for row in again if row.reason == entry.reason}
-    rows = [row for row in verdict.stored if row.position in wanted]
+    rows = [row for row in result.stored if row.position in wanted]
     if entry.rows is not None and not wanted:
         return Retry(maybe_reason=entry.reason, maybe_left=entry)
-    if await writer.write_points(verdict.points) or await writer.write_rows(rows):
+    if await writer.write_points(result.points) or await writer.write_rows(rows):
         return Retry(maybe_reason=RowReason.REFUSED_BY_INFLUXDB)
     resolved = None if entry.rows is None else tuple(sorted(wanted))
     others = [row for row in again if row.position in wanted]
     await add(
-        [*to_entries(kept, others), replace(entry, reason=RESOLVED, detail=entry.reason, rows=resolved)]
+        [*to_entries(journaled, others), replace(entry, reason=RESOLVED, detail=entry.reason, rows=resolved)]
     )
     left = without(entry, wanted)
     return Retry(rows=len(rows), maybe_left=left if left.rows else None)

@@ -1,14 +1,14 @@
-"""Validation of a stranger's bytes that never raises (`ingest.receive.supervision`)."""
+"""Validation that never raises, whatever the bytes (`ingest.receive.supervision`)."""
 
 from ingest.journal.segments import Record
 from ingest.receive.supervision import supervised
 from ingest.validation.messages import UNEXPECTED, MessageValidator, ValidationResult, refuse
 
 
-def validate_safely(judge: MessageValidator, record: Record) -> ValidationResult:
-    """Judge a record; never raises."""
+def validate_safely(validator: MessageValidator, record: Record) -> ValidationResult:
+    """Validate a record; never raises."""
     return supervised(
         record.topic,
-        lambda: judge.judge(record),
+        lambda: validator.validate(record),
         lambda error: refuse(record, UNEXPECTED, f"{type(error).__name__}: {error}"),
     )

@@ -1,4 +1,4 @@
-"""Rows into InfluxDB: retry, split, bisect, pause.
+"""Writes rows into InfluxDB: retry, split, bisect, pause.
 
 Contract: `write_rows` returns when each row is either in InfluxDB or known to be refused by it. What InfluxDB
 answers decides:
@@ -20,7 +20,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ingest.events.book import EventBook
+from ingest.backoff import pause_s
+from ingest.events.open_events import OpenEvents
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError, StoreRefused, StoreTooLarge, StoreUnavailable
 from ingest.store.line_protocol import encode_point
@@ -29,36 +30,19 @@ from metering.series import LATE, LATE_AFTER_MS, SLOT_MS, raw_database
 
 _LOGGER = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S = 0.25
-#: Short, so that live data are there within seconds after an outage; one body per park is no storm.
-_MAX_PAUSE_S = 5.0
-_JITTER = 0.3
 #: An outage that lasts longer is an event.
 ALARM_AFTER_MS = 60_000
 
-#: Gives the `late` lines of some of the rows that are written.
+#: Returns the `late` lines of some of the rows that are written.
 _LateLines = Callable[[range], list[bytes]]
-
-
-def pause_s(attempt: int, jitter: float, *, retry_after_s: float | None = None) -> float:
-    """Return the seconds to wait after a failed attempt.
-
-    Args:
-        attempt: 0 for the first.
-        jitter: A number in [0, 1).
-        retry_after_s: What the server asked for; believed up to the longest pause.
-    """
-    grown_s = min(_FIRST_PAUSE_S * 2.0 ** min(attempt, 10), _MAX_PAUSE_S)
-    asked_s = min(retry_after_s or 0.0, _MAX_PAUSE_S)
-    return max(grown_s, asked_s) * (1 - _JITTER * jitter)
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why writing does not go on.
+    """Why writing is interrupted.
 
     Attributes:
-        error: What the store last said.
+        error: The store's last error.
         since_ms: When it began, UTC.
     """
 
@@ -121,7 +105,7 @@ class ParkWriter:
         park: str,
         *,
         instance: str,
-        events: EventBook,
+        events: OpenEvents,
         clock_ms: Callable[[], int],
         jitter: Callable[[], float],
         since_ms: int = 0,
@@ -137,12 +121,12 @@ class ParkWriter:
         self.bodies = 0
 
     async def write_rows(self, rows: Sequence[StoredRow]) -> list[int]:
-        """Write rows; gives the indexes, in `rows`, of those that InfluxDB refuses for good."""
+        """Write rows and return the indexes, in `rows`, of those that InfluxDB refuses for good."""
         lines = [row.line for row in rows]
         return await self._write(lines, lambda part: self._late.lines(rows[part.start : part.stop]))
 
     async def write_points(self, lines: Sequence[bytes]) -> list[int]:
-        """Write points that are no rows; gives the indexes of those that InfluxDB refuses for good."""
+        """Write points that are no rows and return the indexes of those that InfluxDB refuses for good."""
         return await self._write(lines, _no_late)
 
     async def _write(self, lines: Sequence[bytes], late: _LateLines) -> list[int]:
@@ -164,7 +148,7 @@ class ParkWriter:
 
     async def _write_part(self, lines: Sequence[bytes], part: range, late: _LateLines) -> bool:
         """Write some lines; false when they, as they are together, are refused."""
-        attempt = 0
+        failures = 0
         while True:
             body = b"\n".join([*lines[part.start : part.stop], *late(part)])
             try:
@@ -175,8 +159,8 @@ class ParkWriter:
             except (StoreUnavailable, StoreDenied) as error:
                 self._note(error)
                 asked_s = error.retry_after_s if isinstance(error, StoreUnavailable) else None
-                await asyncio.sleep(pause_s(attempt, self._jitter(), retry_after_s=asked_s))
-                attempt += 1
+                failures += 1
+                await asyncio.sleep(pause_s(failures, self._jitter(), retry_after_s=asked_s))
             else:
                 self.bodies += 1
                 self._note_success()
@@ -199,7 +183,7 @@ class ParkWriter:
         now_ms = self._clock_ms()
         if self.maybe_trouble is not None:
             waited_s = (now_ms - self.maybe_trouble.since_ms) // 1000
-            _LOGGER.info("%s: writing goes on after %d s", self._database, waited_s)
+            _LOGGER.info("%s: writing works again after %d s", self._database, waited_s)
         self.maybe_trouble = None
         # Also those that a former process has left open.
         for kind in ("store_denied", "store_unavailable"):

@@ -26,11 +26,11 @@ class Outcome:
     quarantined: tuple[tuple[int, str], ...] = ()
 
 
-class AckBook:
-    """Outcomes that are still to be told, by gateway."""
+class PendingAcks:
+    """Outcomes that are still to be acknowledged, by gateway."""
 
     def __init__(self) -> None:
-        # By id, so that a message that came twice is told once.
+        # By id, so that a message that came twice is acknowledged once.
         self._outcomes: dict[str, dict[MessageId, Outcome]] = defaultdict(dict)
 
     def add(self, gateway: str, outcome: Outcome) -> None:

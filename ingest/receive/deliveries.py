@@ -1,7 +1,7 @@
 """Which messages are on their way and which were acknowledged lately. Pure.
 
 A message is known by (gateway, epoch, seq). While it is pending, a resend is dropped. After its
-acknowledgement a resend means that the acknowledgement was lost: it is told again from the last `MAX_RECENT`
+acknowledgement a resend means that the acknowledgement was lost: it is sent again from the last `MAX_RECENT`
 outcomes of a park, if the body is the same, and neither journaled nor written again. An older resend, or one
 after a restart, takes the whole way once more, which does no harm: writing is idempotent.
 """
@@ -34,19 +34,19 @@ class Deliveries:
         return (gateway, message) in self._pending
 
     def begin(self, gateway: str, message: MessageId) -> bool:
-        """A message enters; false when it is on its way already."""
+        """Note a message that enters; false when it is on its way already."""
         key = (gateway, message)
         if key in self._pending:
             return False
         self._pending.add(key)
         return True
 
-    def give_up(self, gateway: str, message: MessageId) -> None:
-        """A message that entered was not taken after all."""
+    def cancel(self, gateway: str, message: MessageId) -> None:
+        """Note that a message that entered was not taken after all."""
         self._pending.discard((gateway, message))
 
     def end(self, gateway: str, outcome: Outcome, body: bytes) -> None:
-        """A message is acknowledged."""
+        """Note that a message is acknowledged."""
         key = (gateway, outcome.id)
         self._pending.discard(key)
         self._recent[key] = _Recent(hash(body), outcome)

@@ -89,12 +89,12 @@ class Intake:
             taken.append(arrival)
             taken_bytes += _size(arrival)
         self.queued_bytes -= taken_bytes
-        self._let_in()
+        self._admit_waiting()
         if not self._queue and not self._is_closed:
             self._arrived.clear()
         return taken
 
-    def _let_in(self) -> None:
+    def _admit_waiting(self) -> None:
         if self._is_held or self._is_closed:
             return
         while self._outside and self.queued_bytes < self._max_bytes:
@@ -105,14 +105,14 @@ class Intake:
             self._puback(self._discarded.popleft())
 
     def hold(self) -> None:
-        """Let nothing in until `release`."""
+        """Accept nothing until `release`."""
         self._is_held = True
 
     def release(self) -> None:
-        """Let messages in again."""
+        """Accept messages again."""
         if self._is_held:
             self._is_held = False
-            self._let_in()
+            self._admit_waiting()
 
     def close(self) -> None:
         """Take nothing more; what is queued can still be taken."""

@@ -1,8 +1,8 @@
-"""What the gateways say of themselves: their statuses, read, and those that cannot be read, counted.
+"""Statuses of the gateways: reads them, and counts those that cannot be read.
 
 Invariants:
 - Of each gateway the newest status since the last `take` is kept and no other, so that one that sends many
-  takes nothing from the others.
+  does not displace those of others.
 - The log names a gateway whose statuses cannot be read once, until it sends a good one again.
 """
 
@@ -18,13 +18,13 @@ from metering.messages.status import Status
 _LOGGER = logging.getLogger(__name__)
 
 
-class StatusBook:
+class NewestStatuses:
     """A park's gateways' statuses; used in the event loop, counted from any thread."""
 
     def __init__(self) -> None:
         self._newest: dict[str, tuple[Status, int]] = {}
         self._unreadable: Counter[str] = Counter()
-        self._complained: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def unreadable(self) -> Mapping[str, int]:
@@ -35,21 +35,21 @@ class StatusBook:
         """Read a status; `None` = it cannot be read, which is counted."""
         gateway = arrival.topic.gateway
         try:
-            told = _decode(arrival.body, gateway)
+            decoded = _decode(arrival.body, gateway)
         except MalformedMessage as error:
             self.refuse(gateway, error)
             return None
-        self._complained.discard(gateway)
-        self._newest[gateway] = told, arrival.received_at_ms
-        return told
+        self._logged.discard(gateway)
+        self._newest[gateway] = decoded, arrival.received_at_ms
+        return decoded
 
     def refuse(self, gateway: str, error: Exception) -> None:
         """Count a status that cannot be used."""
         self._unreadable[gateway] += 1
-        if gateway not in self._complained:
-            self._complained.add(gateway)
+        if gateway not in self._logged:
+            self._logged.add(gateway)
             _LOGGER.warning(
-                "statuses of %s cannot be read, the first one because: %s; they are counted and left out",
+                "statuses of %s cannot be read, the first one because: %s; they are counted and skipped",
                 gateway,
                 error,
             )
@@ -61,7 +61,7 @@ class StatusBook:
 
 
 def _decode(body: bytes, gateway: str) -> Status:
-    told = status.decode(body)
-    if told.gateway != gateway:
-        raise MalformedMessage("gateway_mismatch", f"the body says {told.gateway!r}")
-    return told
+    decoded = status.decode(body)
+    if decoded.gateway != gateway:
+        raise MalformedMessage("gateway_mismatch", f"the body says {decoded.gateway!r}")
+    return decoded

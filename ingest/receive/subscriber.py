@@ -30,6 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.backoff import pause_s
 from ingest.receive.supervision import supervised
 from metering.errors import ConfigError
 from metering.messages import status, topics
@@ -41,10 +42,7 @@ _LOGGER = logging.getLogger(__name__)
 RECEIVE_MAXIMUM = 1000
 MAXIMUM_PACKET_BYTES = 256 * 1024
 _KEEPALIVE_S = 20
-_FIRST_PAUSE_S = 0.25
-_MAX_PAUSE_S = 5.0
-_JITTER = 0.3
-_GOODBYE_S = 3.0
+_STOP_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +67,13 @@ class Arrival:
 
 
 class Listener(Protocol):
-    """Who hears what happens; called in the event loop, and must not wait."""
+    """Handles what the connection receives; called in the event loop, and must not wait."""
 
     def arrived(self, arrival: Arrival) -> None:
         """A message came; `puback` it in time."""
 
     def stray(self, topic: str) -> None:
-        """A message came on a topic that is no gateway's, and is gone."""
+        """A message came on a topic that is no gateway's; it is dropped."""
 
     def link(self, *, is_up: bool) -> None:
         """The subscriptions stand, or the connection has ended."""
@@ -83,7 +81,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Whose messages, and as whom.
+    """Which park's messages, and under which client id.
 
     Attributes:
         share_group: Name of a shared subscription to data, when several instances take one park together.
@@ -96,12 +94,12 @@ class Subscription:
 
     @property
     def client_id(self) -> str:
-        """Ours at the broker."""
+        """Client id at the broker."""
         return f"zonewise-ingest-{self.instance}-{self.park}"
 
     @property
     def status_topic(self) -> str:
-        """Where we say that we are there."""
+        """Topic of this instance's status."""
         return topics.ingest_status(self.park, self.instance)
 
     @property
@@ -123,7 +121,7 @@ class Subscriber:
         self._clock_ms = clock_ms
         self._loop = asyncio.get_running_loop()
         self._stopping = threading.Event()
-        self._complaint = ""
+        self._logged_reason = ""
         self._is_holding = False  # set by the loop, read by our thread
         self._maybe_client: paho.Client | None = None  # set by our thread, read by the loop
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{subscription.park}", daemon=True)
@@ -133,11 +131,11 @@ class Subscriber:
         self._thread.start()
 
     def hold(self) -> None:
-        """Say that nothing is taken for the time being; gateways then only probe."""
+        """Publish that nothing is taken for the time being; gateways then only probe."""
         self._is_holding = True
         self.publish(self._subscription.status_topic, self._own_status(), retain=True)
 
-    def check_stop(self) -> None:
+    def resume(self) -> None:
         """Take messages again: by a new connection, to which the broker gives all retained ones anew."""
         self._is_holding = False
         client = self._maybe_client
@@ -150,7 +148,7 @@ class Subscriber:
         return status.encode_ingest(online=True, time_ms=self._clock_ms())
 
     async def stop(self) -> None:
-        """Say goodbye and end the thread; waits a few seconds at most."""
+        """Publish offline, disconnect and end the thread; waits a few seconds at most."""
         self._stopping.set()
         client = self._maybe_client
         if client is not None:
@@ -159,16 +157,16 @@ class Subscriber:
             await asyncio.to_thread(_wait_sent, info)
             client.disconnect()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join, _GOODBYE_S)
+            await asyncio.to_thread(self._thread.join, _STOP_TIMEOUT_S)
 
     def puback(self, arrival: Arrival) -> None:
-        """Tell the broker that there is room for another message."""
+        """Send the PUBACK of a message: there is room for another one."""
         if arrival.mid and isinstance(arrival.connection, paho.Client):
             # On a connection that has ended this does nothing.
             arrival.connection.ack(arrival.mid, 1)
 
     def publish(self, topic: str, body: bytes, *, retain: bool = False) -> bool:
-        """Publish with QoS 1; false when there is no connection, and then it is gone."""
+        """Publish with QoS 1; false when there is no connection; then the message is dropped."""
         client = self._maybe_client
         if client is None or not client.is_connected():
             return False
@@ -177,19 +175,20 @@ class Subscriber:
     # -- in our thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        failures = 0
         while not self._stopping.is_set():
             was_up = self._connect_once()
-            pause_s = _FIRST_PAUSE_S if was_up else min(2 * pause_s, _MAX_PAUSE_S)
-            self._stopping.wait(pause_s * (1 - _JITTER * random.random()))  # noqa: S311 - jitter, no secret
+            # A connection that ended after it had been accepted counts as the first failure.
+            failures = 1 if was_up else failures + 1
+            self._stopping.wait(pause_s(failures, random.random()))  # noqa: S311 - jitter, no secret
 
     def _connect_once(self) -> bool:
-        """Hold one connection to its end; tells whether the broker had accepted it."""
+        """Hold one connection to its end; return whether the broker had accepted it."""
         supervised("connection to the broker", self._hold_connection, lambda _error: None)
         maybe_accepted, self._maybe_client = self._maybe_client, None
         if maybe_accepted is None:
             return False
-        self._tell(self._told_link, False)
+        self._call_in_loop(self._pass_link, False)
         return True
 
     def _hold_connection(self) -> None:
@@ -205,13 +204,13 @@ class Subscriber:
             )
             client.loop_forever()
         except (OSError, ValueError, ConfigError) as error:
-            self._complain(f"no broker at {broker.host}:{broker.port}: {error}")
+            self._log_once(f"no broker at {broker.host}:{broker.port}: {error}")
 
-    def _complain(self, text: str) -> None:
+    def _log_once(self, text: str) -> None:
         """Log why there is no connection, once per reason."""
-        if text != self._complaint:
+        if text != self._logged_reason:
             _LOGGER.warning("%s: %s", self._subscription.park, text)
-        self._complaint = text
+        self._logged_reason = text
 
     def _prepared(self) -> paho.Client:
         subscription = self._subscription
@@ -241,10 +240,10 @@ class Subscriber:
         self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, _facts: object
     ) -> None:
         if code.is_failure:
-            self._complain(f"the broker refuses us: {code}")
+            self._log_once(f"the broker refuses the connection: {code}")
             return
         self._maybe_client = client
-        self._complaint = ""
+        self._logged_reason = ""
         client.subscribe([(one, SubscribeOptions(qos=1)) for one in self._subscription.filters])
 
     def _on_subscribe(
@@ -252,23 +251,23 @@ class Subscriber:
     ) -> None:
         refused = [str(code) for code in codes if code.is_failure]
         if refused:
-            _LOGGER.error("the broker refuses our subscriptions: %s", ", ".join(refused))
+            _LOGGER.error("the broker refuses the subscriptions: %s", ", ".join(refused))
             client.disconnect()
             return
         client.publish(self._subscription.status_topic, self._own_status(), qos=1, retain=True)
-        self._tell(self._told_link, True)
+        self._call_in_loop(self._pass_link, True)
 
     def _on_message(self, client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         supervised(
             "message from the broker",
             lambda: self._pass_on(client, message),
-            lambda _error: self._pass_over(client, message, "unreadable"),
+            lambda _error: self._drop(client, message, "unreadable"),
         )
 
     def _pass_on(self, client: paho.Client, message: paho.MQTTMessage) -> None:
         maybe_topic = maybe_parse(message.topic)
         if not isinstance(maybe_topic, GatewayTopic):
-            self._pass_over(client, message, message.topic)
+            self._drop(client, message, message.topic)
             return
         found: Any = getattr(message.properties, "UserProperty", ())
         arrival = Arrival(
@@ -280,20 +279,20 @@ class Subscriber:
             mid=message.mid if message.qos else 0,
             connection=client,
         )
-        self._tell(self._listener.arrived, arrival)
+        self._call_in_loop(self._listener.arrived, arrival)
 
-    def _pass_over(self, client: paho.Client, message: paho.MQTTMessage, topic: str) -> None:
+    def _drop(self, client: paho.Client, message: paho.MQTTMessage, topic: str) -> None:
         client.ack(message.mid, message.qos)
-        self._tell(self._listener.stray, topic)
+        self._call_in_loop(self._listener.stray, topic)
 
-    def _tell(self, function: Callable[..., None], *arguments: object) -> None:
+    def _call_in_loop(self, function: Callable[..., None], *arguments: object) -> None:
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
-            # The loop has ended; nobody is left to be told.
-            _LOGGER.debug("told too late: %s", function)
+            # The event loop has ended: the process stops.
+            _LOGGER.debug("after the end of the event loop: %s", function)
 
-    def _told_link(self, is_up: bool) -> None:  # noqa: FBT001 - call_soon passes by position
+    def _pass_link(self, is_up: bool) -> None:  # noqa: FBT001 - call_soon passes by position
         self._listener.link(is_up=is_up)
 
 
@@ -306,6 +305,6 @@ def _connect_properties() -> Properties:
 
 def _wait_sent(info: paho.MQTTMessageInfo) -> None:
     try:
-        info.wait_for_publish(_GOODBYE_S)
+        info.wait_for_publish(_STOP_TIMEOUT_S)
     except (RuntimeError, ValueError) as error:
-        _LOGGER.debug("goodbye not sent: %s", error)
+        _LOGGER.debug("offline not published: %s", error)

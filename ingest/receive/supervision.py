@@ -1,4 +1,4 @@
-"""The one place of ingest where any exception is caught: handling a stranger's bytes.
+"""The one place of ingest where any exception is caught: handling received bytes.
 
 A message that makes our own code fail is set aside, counted and PUBACKed, and the next one is handled. The
 log has one traceback per subject and type of exception, so that a flood of such messages does not fill it.
@@ -17,7 +17,7 @@ _logged: set[tuple[str, str]] = set()
 
 
 def supervised(subject: str, work: Callable[[], T], instead: Callable[[Exception], T]) -> T:
-    """Do some work on a stranger's bytes; never raises.
+    """Do some work on received bytes; never raises.
 
     Args:
         subject: What is worked on, for the log.

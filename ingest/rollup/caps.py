@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from ingest.intervals.counters import CounterRules, CounterSeries, Read
 from ingest.intervals.joints import unwrap_between
 from ingest.intervals.rises import MAINS_V, MS_PER_HOUR, cap_of, rated_per_h
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.rollup.series.facts import Counting
 from ingest.rollup.series.raw import RawDatabase
 from metering.park.model import Park
@@ -46,7 +46,7 @@ class CounterReads:
     meter: str
     medium: Medium
     quantity: str
-    span: Span
+    span: SlotSpan
     reads: Sequence[Read]
 
 
@@ -58,28 +58,28 @@ class Caps:
         self._park = park
         self._quantities = park.quantities
 
-    def course(self, counter: CounterReads, counting: Counting) -> CounterSeries:
+    def series(self, counter: CounterReads, counting: Counting) -> CounterSeries:
         """Return the course of a counter.
 
         Raises:
-            StoreError: when the store cannot say how high its power or flow was before.
+            StoreError: when its power or flow before cannot be read.
         """
         rules = counting.rules(counter.quantity)
         quantity = self._quantities[counter.quantity]
         maybe_rated_per_h = self._maybe_rated_per_h(counter.meter, quantity, counting)
         if maybe_rated_per_h is not None:
-            return _course(counter, counting, rules, maybe_rated_per_h, _SLACK_MS)
+            return _series(counter, counting, rules, maybe_rated_per_h, _SLACK_MS)
         maximum_per_h = quantity.max_rise_per_h
         if maximum_per_h is None:
             return unwrap_between(counter.reads, rules, [joint.at_ms for joint in counting.joints])
         lowest_per_h = max(1, maximum_per_h // _SHARE_OF_MAXIMUM)
-        course = _course(counter, counting, rules, lowest_per_h, _LEARNED_SLACK_MS)
-        if not course.excesses:  # as for nearly all: no higher cap would change anything
-            return course
+        series = _series(counter, counting, rules, lowest_per_h, _LEARNED_SLACK_MS)
+        if not series.excesses:  # as for nearly all: no higher cap would change anything
+            return series
         maybe_learned_per_h = self._maybe_learned_per_h(counter)
         if maybe_learned_per_h is None:
-            return _course(counter, counting, rules, maximum_per_h, _SLACK_MS)
-        return _course(counter, counting, rules, max(lowest_per_h, maybe_learned_per_h), _LEARNED_SLACK_MS)
+            return _series(counter, counting, rules, maximum_per_h, _SLACK_MS)
+        return _series(counter, counting, rules, max(lowest_per_h, maybe_learned_per_h), _LEARNED_SLACK_MS)
 
     def _maybe_rated_per_h(self, meter: str, quantity: Quantity, counting: Counting) -> int | None:
         if quantity.unit not in _ELECTRIC or Medium.ELECTRICITY not in quantity.media:
@@ -92,7 +92,7 @@ class Caps:
         return rated_per_h(maybe_current_a, counting.vt_primary_v or MAINS_V)
 
     def _maybe_learned_per_h(self, counter: CounterReads) -> int | None:
-        span = Span(counter.span.start_ms - _LEARNED_FROM_MS, counter.span.stop_ms)
+        span = SlotSpan(counter.span.start_ms - _LEARNED_FROM_MS, counter.span.stop_ms)
         highest, count = self._raw.highest_quarter_hours(
             counter.medium, counter.meter, counter.quantity, span, count=_RANK
         )
@@ -101,7 +101,7 @@ class Caps:
         return round(highest[-1]) * (MS_PER_HOUR // SLOT_MS) * _TIMES
 
 
-def _course(
+def _series(
     counter: CounterReads, counting: Counting, rules: CounterRules, per_h: int, slack_ms: int
 ) -> CounterSeries:
     capped = replace(rules, cap=cap_of(per_h, step=rules.step, slack_ms=slack_ms))

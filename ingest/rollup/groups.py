@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.intervals.zone_use import NO_SLOT, GroupSums, GroupValue, MeterSlots, SumsOverTime, evaluate
 from ingest.rollup.series.derived import DerivedDatabase, Tags
 from ingest.rollup.series.members import MemberLines
@@ -43,7 +43,7 @@ class Regrouping:
         replaces_members: Whether members may have gone, not only come.
     """
 
-    spans: Sequence[Span]
+    spans: Sequence[SlotSpan]
     reason: str
     replaces_members: bool = False
 
@@ -115,7 +115,7 @@ class GroupStage:
                 counts += self._derive_chunk(chunk, what, now_ms)
         return counts
 
-    def _derive_chunk(self, chunk: Span, what: Regrouping, now_ms: int) -> Counts:
+    def _derive_chunk(self, chunk: SlotSpan, what: Regrouping, now_ms: int) -> Counts:
         slots = self._derived.meter_slots(chunk)
         database = rollup_database(self._park.id)
         if what.replaces_members:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ingest.intervals.counters import HOLD_MS
 from ingest.intervals.slots import ceil_slot, floor_slot
-from ingest.intervals.spans import Span, maybe_span, merged
+from ingest.intervals.spans import SlotSpan, maybe_span, merged
 from ingest.rollup.groups import GroupStage, Readiness, Regrouping
 from ingest.rollup.late import LateNoticeLog
 from ingest.rollup.meters import MeterStage, Work
@@ -86,7 +86,7 @@ class Rollup:
         self._edited_from_ms: int | None = None
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description."""
+        """Use another edition of the park's description."""
         if self._late is not None:
             self._note_edit(maybe_changed_from(self.park, park))
         self.park = park
@@ -106,7 +106,7 @@ class Rollup:
             is_patient: Whether a stream of late rows may be waited for.
 
         Raises:
-            StoreError: when the store does not do its part; the next cycle goes on from there.
+            StoreError: when the store fails; the next cycle continues from there.
         """
         late = self._late or self._begin(now_ms)
         late.note(self._raw.late(since_ms=late.read_from_ms), now_ms=now_ms)
@@ -123,7 +123,7 @@ class Rollup:
         late.done(due)
         if due or groups.written:
             self._keep(replace(self._kept, owed=(), noticed_ms=late.settled_ms))
-        self.board.tell(self._meters.notices, now_ms)
+        self.board.report(self._meters.notices, now_ms)
         self._meters.notices = []
         return Cycle(counts, groups)
 
@@ -198,7 +198,7 @@ class Rollup:
                     works.append(Work(meter, medium, maybe_touched, is_late=True))
         return works
 
-    def _member_spans(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> Iterator[Span]:
+    def _member_spans(self, due: Mapping[str, tuple[int, int]], ended_ms: int) -> Iterator[SlotSpan]:
         """Yield where late rows may make members of meters that have no slots."""
         first_ms = ended_ms if self._first_slot_ms is None else self._first_slot_ms
         for from_ms, to_ms in due.values():
@@ -209,8 +209,8 @@ class Rollup:
     def _touched(self, medium: Medium, due: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
         """Return how far what came late bears on slots: to the next reads that it cannot change.
 
-        A read is judged by those within the return time, and each of these by others; the reads of the
-        counter that are further away are as they were, and so are the slots beyond them.
+        Whether a read is accepted depends on those within the return time, and these on others; the reads
+        of the counter that are further away are as they were, and so are the slots beyond them.
         """
         counters = self._meters.catalogue.counters[medium]
         within = self._raw.counters_within(medium, counters, due)
@@ -280,7 +280,7 @@ class Rollup:
         there = self._meters.progress.keys() & self._meters.catalogue.meters
         return {meter: self._meters.progress[meter].next_ms for meter in there}
 
-    def _spans_to_group(self, ready_ms: int, ended_ms: int) -> Iterator[Span]:
+    def _spans_to_group(self, ready_ms: int, ended_ms: int) -> Iterator[SlotSpan]:
         """Yield what has changed, what is ready, and what was edited."""
         rolled = self._meters.rolled
         yield from rolled
@@ -290,9 +290,9 @@ class Rollup:
         first_ms = min(first_slots_ms, default=ended_ms)
         grouped_ms = first_ms if self._kept.grouped_ms is None else self._kept.grouped_ms
         if grouped_ms < ready_ms:
-            yield Span(grouped_ms, ready_ms)
+            yield SlotSpan(grouped_ms, ready_ms)
         if self._edited_from_ms is not None and max(self._edited_from_ms, first_ms) < ended_ms:
-            yield Span(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms)
+            yield SlotSpan(floor_slot(max(self._edited_from_ms, first_ms)), ended_ms)
 
     def _group_stage(self, waited_ms: int) -> GroupStage:
         announced_by = {meter: one.gateway for meter, one in self._meters.facts.items()}

@@ -9,7 +9,7 @@ Invariants:
 - Where all expected meters are added, the sum of the fresh ones stands in `<name>_at_least`: what is missing
   can only raise it, as long as the silent meters do not feed back. Where one is subtracted there is no bound.
 - Each point carries how many meters are fresh and expected, and coverage = fresh / expected, so that a group
-  whose meters are all silent still has points that say so.
+  whose meters are all silent still has points that show it.
 - A missed instant is never made up.
 """
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ingest.intervals.counters import LOOK_BACK_MS, CounterSeries
 from ingest.intervals.lone import ALONE_MS, lone_times
 from ingest.intervals.slots import SlotValue, ceil_slot, floor_slot, slot_values, tolerance_ms
-from ingest.intervals.spans import Span, maybe_span, merged
+from ingest.intervals.spans import SlotSpan, maybe_span, merged
 from ingest.rollup.caps import Caps, CounterReads
 from ingest.rollup.notices import Notice, exchanges, rises
 from ingest.rollup.series.derived import DerivedDatabase
@@ -49,7 +49,7 @@ class Work:
 
     meter: str
     medium: Medium
-    span: Span
+    span: SlotSpan
     idle_start_ms: int | None = None
     is_late: bool = False
 
@@ -58,7 +58,7 @@ class Work:
 class _Rolled:
     """A meter's slots of a span."""
 
-    span: Span
+    span: SlotSpan
     points: Mapping[int, Mapping[str, Field]]
     progress: Progress
 
@@ -87,15 +87,15 @@ class MeterStage:
         self._book = ProgressBook(store, park.id)
         self._owe = owe
         self._woken: list[Work] = []
-        self._told_lone: set[tuple[str, str, int]] = set()
+        self._logged_lone: set[tuple[str, str, int]] = set()
         self.facts: Mapping[str, Counting] = {}
         self.catalogue = StoredMeters({}, {})
         self.progress: dict[str, Progress] = {}
         #: Counters of each meter that were ever read.
         self.known: dict[str, set[str]] = defaultdict(set)
         #: What was computed since this was emptied: groups are owed for it, even if the rest broke off.
-        self.rolled: list[Span] = []
-        #: What is to be told of what was computed since this was emptied.
+        self.rolled: list[SlotSpan] = []
+        #: Notices about what was computed since this was emptied.
         self.notices: list[Notice] = []
 
     def change_park(self, park: Park) -> None:
@@ -105,7 +105,7 @@ class MeterStage:
         self._quantities = park.quantities
 
     def roll(self, works: Sequence[Work], *, reason: str, now_ms: int) -> Counts:
-        """Compute and publish; gives what changed, and notes in `rolled` what was computed."""
+        """Compute and publish; return what changed, and note in `rolled` what was computed."""
         counts = Counts()
         for batch in self._batches(works):
             self._check_stop()
@@ -176,14 +176,14 @@ class MeterStage:
             if one.resume_ms < work.span.start_ms and any(t > one.latest_ms for t, _ in reads.get(name, ()))
         ]
         if resumes_ms:
-            span = Span(min(resumes_ms), work.span.stop_ms)
+            span = SlotSpan(min(resumes_ms), work.span.stop_ms)
             self._woken.append(replace(work, span=span, idle_start_ms=None))
         return bool(resumes_ms)
 
     def _edges(self, work: Work, reads: Reads, stop_ms: int, now_ms: int) -> Iterator[Edge]:
         """Yield where to look for reads beyond the window: a slot's bounds may be far away."""
         span, counting = work.span, self._counting(work.meter)
-        # A read before this one does not bear on a verdict within the span.
+        # A read before this one does not affect the slots of the span.
         enough_ms = span.start_ms - counting.return_ms
         count = _EDGE_READS + LOOK_BACK_MS // counting.poll_ms
         found = reads.get(work.meter, {})
@@ -208,8 +208,8 @@ class MeterStage:
         near_ms = self._raw.row_times(medium, (quantity,), edges).get(meter, ())
         if any(abs(one_ms - time_ms) <= ALONE_MS for one_ms in near_ms):
             return False
-        if near_ms and (meter, quantity, time_ms) not in self._told_lone:
-            self._told_lone.add((meter, quantity, time_ms))
+        if near_ms and (meter, quantity, time_ms) not in self._logged_lone:
+            self._logged_lone.add((meter, quantity, time_ms))
             _LOGGER.warning(
                 "park %s: the read of %s of meter %s at %s stands alone, no other is within %d days: it is in"
                 " no sum; was the gateway's clock right?",
@@ -223,50 +223,50 @@ class MeterStage:
 
     def _compute(self, work: Work, reads: Mapping[str, list[tuple[int, int]]], now_ms: int) -> _Rolled | None:
         counting = self._counting(work.meter)
-        courses = {
-            name: self._caps.course(CounterReads(work.meter, work.medium, name, work.span, found), counting)
+        all_series = {
+            name: self._caps.series(CounterReads(work.meter, work.medium, name, work.span, found), counting)
             for name, found in reads.items()
             if found
         }
-        if not courses:
+        if not all_series:
             return None
-        latest_ms = max(course.times_ms[-1] for course in courses.values())
-        maybe_computed = self._due_span(work, courses, latest_ms, now_ms)
+        latest_ms = max(series.times_ms[-1] for series in all_series.values())
+        maybe_computed = self._due_span(work, all_series, latest_ms, now_ms)
         if maybe_computed is None:
             return None
         span = maybe_computed
-        for name, course in courses.items():
-            self.notices += rises(work.meter, self._quantities[name], course, span)
+        for name, series in all_series.items():
+            self.notices += rises(work.meter, self._quantities[name], series, span)
         self.notices += exchanges(work.meter, counting.joints, span)
         values = {
             name: slot_values(
-                course,
+                series,
                 start_ms=span.start_ms,
                 stop_ms=span.stop_ms,
                 tolerance_ms=tolerance_ms(counting.poll_ms),
             )
-            for name, course in sorted(courses.items())
+            for name, series in sorted(all_series.items())
         }
-        begun_ms = {name: ceil_slot(course.times_ms[0]) for name, course in courses.items()}
+        begun_ms = {name: ceil_slot(series.times_ms[0]) for name, series in all_series.items()}
         points = {
             slot_ms: _fields({name: one[i] for name, one in values.items() if begun_ms[name] <= slot_ms})
             for i, slot_ms in enumerate(span.slots)
         }
-        resume_ms = _resume_ms(_awake(courses, latest_ms).values(), latest_ms, counting.return_ms, now_ms)
+        resume_ms = _resume_ms(_awake(all_series, latest_ms).values(), latest_ms, counting.return_ms, now_ms)
         asleep = {
-            name: Asleep(_resume_ms([course], latest_ms, counting.return_ms, now_ms), course.times_ms[-1])
-            for name, course in courses.items()
-            if name not in _awake(courses, latest_ms)
+            name: Asleep(_resume_ms([series], latest_ms, counting.return_ms, now_ms), series.times_ms[-1])
+            for name, series in all_series.items()
+            if name not in _awake(all_series, latest_ms)
         }
         return _Rolled(span, points, Progress(span.stop_ms, resume_ms, latest_ms, asleep))
 
     def _due_span(
-        self, work: Work, courses: Mapping[str, CounterSeries], latest_ms: int, now_ms: int
-    ) -> Span | None:
+        self, work: Work, all_series: Mapping[str, CounterSeries], latest_ms: int, now_ms: int
+    ) -> SlotSpan | None:
         """Return the slots that have begun to be counted and are not waiting for a read."""
         maybe_progress = self.progress.get(work.meter)
         start_ms, stop_ms = work.span.start_ms, work.span.stop_ms
-        begun_ms = ceil_slot(min(course.times_ms[0] for course in courses.values()))
+        begun_ms = ceil_slot(min(series.times_ms[0] for series in all_series.values()))
         if work.is_late:
             return maybe_span(max(start_ms, begun_ms), stop_ms)
         if maybe_progress is not None and start_ms > maybe_progress.next_ms:
@@ -275,7 +275,7 @@ class MeterStage:
         is_idle = is_silent and maybe_progress is not None and latest_ms == maybe_progress.latest_ms
         if is_idle and work.idle_start_ms is not None:
             start_ms = work.idle_start_ms
-        bounded_ms = floor_slot(min(one.times_ms[-1] for one in _awake(courses, latest_ms).values()))
+        bounded_ms = floor_slot(min(one.times_ms[-1] for one in _awake(all_series, latest_ms).values()))
         patient_ms = floor_slot(now_ms - self._counting(work.meter).grace_ms)
         return maybe_span(max(start_ms, begun_ms), min(stop_ms, max(bounded_ms, patient_ms)))
 
@@ -283,7 +283,7 @@ class MeterStage:
         if not rolled:
             return Counts()
         spans = [one.span for _, one in rolled]
-        window = Span(min(span.start_ms for span in spans), max(span.stop_ms for span in spans))
+        window = SlotSpan(min(span.start_ms for span in spans), max(span.stop_ms for span in spans))
         meters = sorted({work.meter for work, _ in rolled})
         before = self._derived.points(METER_15M, window, keys=("meter",), meters=meters)
         changes = Replacement(METER_15M, self._park)
@@ -301,7 +301,7 @@ class MeterStage:
         return counts
 
     def _reached(self, work: Work, one: _Rolled) -> Progress:
-        """Return how far a meter is now; late rows let the reads around them be judged anew."""
+        """Return how far a meter is now; after late rows the reads around them are evaluated again."""
         if not work.is_late:
             return one.progress
         before = self.progress[work.meter]
@@ -311,9 +311,9 @@ class MeterStage:
         return replace(before, resume_ms=resume_ms, latest_ms=None)
 
 
-def _awake(courses: Mapping[str, CounterSeries], latest_ms: int) -> Mapping[str, CounterSeries]:
+def _awake(all_series: Mapping[str, CounterSeries], latest_ms: int) -> Mapping[str, CounterSeries]:
     """Return the counters that were read within a day of the newest read of their meter."""
-    return {name: course for name, course in courses.items() if course.times_ms[-1] >= latest_ms - _DAY_MS}
+    return {name: series for name, series in all_series.items() if series.times_ms[-1] >= latest_ms - _DAY_MS}
 
 
 def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
@@ -327,16 +327,16 @@ def _fields(values: Mapping[str, SlotValue]) -> dict[str, Field]:
     return fields
 
 
-def _resume_ms(courses: Iterable[CounterSeries], latest_ms: int, return_ms: int, now_ms: int) -> int:
+def _resume_ms(all_series: Iterable[CounterSeries], latest_ms: int, return_ms: int, now_ms: int) -> int:
     """Return the start of the first slot that a later read may change without a notice of being late.
 
-    A read is judged for good once there are reads from beyond the return time after it; rows from before the
-    last whole slot do not come any more without a notice.
+    Whether a read is accepted is final once there are reads from beyond the return time after it; rows from
+    before the last whole slot do not come any more without a notice.
     """
     resume_ms = latest_ms
     noticed_ms = floor_slot(now_ms - LATE_AFTER_MS)
-    for course in courses:
-        settled_ms = min(course.times_ms[-1] - return_ms, noticed_ms - 1)
-        final = [time_ms for time_ms in course.times_ms if time_ms <= settled_ms]
-        resume_ms = min(resume_ms, final[-1] if final else course.times_ms[0])
+    for series in all_series:
+        settled_ms = min(series.times_ms[-1] - return_ms, noticed_ms - 1)
+        final = [time_ms for time_ms in series.times_ms if time_ms <= settled_ms]
+        resume_ms = min(resume_ms, final[-1] if final else series.times_ms[0])
     return floor_slot(resume_ms)

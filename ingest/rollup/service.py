@@ -1,9 +1,9 @@
 """Runs a park's rollup: a cycle and the live figures at each whole 10 s, and a watch over the park's file.
 
-Nothing that the store does ends the process. While it is away, the work is tried again after growing pauses;
-a database that is missing or refused is an alarm for a person and is tried again as well. While the clock is
-in doubt, nothing is written: live figures would replace those of another time. A park description that is
-edited wrongly is reported, and the last good one goes on.
+Nothing that the store does ends the process. While it is unavailable, the work is tried again after growing
+pauses; a database that is missing or refused needs a person: it is logged as an error and tried again.
+While the clock is in doubt, nothing is written: live figures would replace those of another time. A park
+description that is edited wrongly is reported, and the last good one stays in use.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from ingest.backoff import pause_s
 from ingest.errors import ClockDoubted
-from ingest.pipeline.writer import pause_s
 from ingest.rollup.job import Cycle, Rollup
 from ingest.rollup.live import LiveFigures
 from ingest.rollup.series.facts import Counting, read_facts
@@ -41,7 +41,7 @@ _LAST_ANSWER_S = 3.0
 
 
 class _Stopped(Exception):
-    """The process was told to stop in the middle of long work."""
+    """The process must stop in the middle of long work."""
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Service:
         self.health = Health()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until told to stop."""
+        """Run until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._watch(stop), name="stop")
             slots = tasks.create_task(self._repeat("slots", self._cycle, stop), name="slots")
@@ -121,7 +121,7 @@ class Service:
             watching.cancel()
 
     async def _watch(self, stop: asyncio.Event) -> None:
-        """Tell the working threads, too; after a moment, end the requests that they wait for."""
+        """Stop the working threads, too; after a moment, end the requests that they wait for."""
         await stop.wait()
         self._is_stopping.set()
         await asyncio.sleep(_LAST_ANSWER_S)
@@ -133,7 +133,7 @@ class Service:
 
     async def _repeat(self, what: str, step: Callable[[int], None], stop: asyncio.Event) -> None:
         """Take a step at each whole 10 s; one that takes longer misses the instants meanwhile."""
-        attempt = 0
+        failures = 0
         while not stop.is_set():
             try:
                 await asyncio.to_thread(step, self._clock_ms())
@@ -141,18 +141,18 @@ class Service:
                 return
             except (StoreError, ClockDoubted) as error:
                 self._note(what, error)
-                wait_s = pause_s(attempt, self._jitter())
-                attempt += 1
+                failures += 1
+                wait_s = pause_s(failures, self._jitter())
             else:
                 self._note_success(what)
-                attempt = 0
+                failures = 0
                 wait_s = self._next_in_s()
             await _wait(stop, wait_s)
 
     def _next_in_s(self) -> float:
         try:
             return (LIVE_MS - self._clock_ms() % LIVE_MS) / 1000
-        except ClockDoubted:  # the next step says so
+        except ClockDoubted:  # the next step reports it
             return 0.0
 
     def _note(self, what: str, error: StoreError | ClockDoubted) -> None:
@@ -164,7 +164,7 @@ class Service:
 
     def _note_success(self, what: str) -> None:
         if self.health.troubles.pop(what, None) is not None:
-            _LOGGER.info("park %s: %s go on", self._rollup.park.id, what)
+            _LOGGER.info("park %s: %s work again", self._rollup.park.id, what)
 
     def _cycle(self, now_ms: int) -> None:
         self._take_edit()
@@ -180,7 +180,7 @@ class Service:
         log_cycle(self._rollup.park.id, cycle, self.health.cycle_s)
 
     def _note_left_out(self, meters: tuple[str, ...]) -> None:
-        """Say once, and on the page as long as it is so, whose readings are in no sum."""
+        """Log once, and show on the page while it lasts, whose readings are in no sum."""
         before = self.health.troubles.pop(_CLOCKS, None)
         if not meters:
             if before is not None:
@@ -217,7 +217,7 @@ class Service:
 
 
 def log_cycle(park: str, cycle: Cycle, seconds: float) -> None:
-    """Say what a cycle did: at level info when it published something."""
+    """Log what a cycle did: at level info when it published something."""
     _LOGGER.log(
         logging.INFO if cycle.did_something else logging.DEBUG,
         "park %s: slots of meters %d written, %d revised; of groups %d written, %d revised; %.1f s",

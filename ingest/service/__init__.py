@@ -2,7 +2,7 @@
 
 | module | what it holds |
 |---|---|
-| `health` | What ingest says of itself: `/healthz`, `/status` and `/metrics`, from snapshots of each park |
+| `health` | Local pages: `/healthz`, `/status` and `/metrics`, from snapshots of each park |
 | `park` | A park while ingest runs: its connection, pipeline, acknowledgements, events and gateway states |
 | `process` | The process of `zonewise-ingest run` |
 """

@@ -1,4 +1,4 @@
-"""What ingest says of itself: `/healthz`, `/status` and `/metrics`, from snapshots of each park.
+"""Local pages: `/healthz`, `/status` and `/metrics`, from snapshots of each park.
 
 `/healthz` is 200 while data flow, 503 with one line per problem otherwise.
 """
@@ -30,12 +30,12 @@ class ParkHealth:
         queued_bytes: In the intake.
         withheld: Messages whose PUBACK is withheld.
         not_taken: Messages that were not taken while the clock was in doubt, since the start.
-        rows_ahead: Rows in the quarantine that are judged again when their time has come.
+        rows_ahead: Rows in the quarantine that are validated again when their time has come.
         rows_judged_again: Rows of that kind that were stored, since the start.
         discarded: Messages of which only the packet id was kept, since the start.
         strays: Messages on topics of no gateway, since the start.
         unreadable_statuses: Statuses that could not be read, since the start, by gateway.
-        failures: Messages and events that our own code failed on outside the judgement, since the start.
+        failures: Messages and events that our own code failed on outside validation, since the start.
         bodies: Bodies written to InfluxDB, since the start.
         open_events: Kind and subject of each.
     """
@@ -57,7 +57,7 @@ class ParkHealth:
     open_events: tuple[tuple[str, str], ...]
 
 
-#: Gives the present health of every park; safe from any thread.
+#: Returns the present health of every park; safe from any thread.
 Snapshot = Callable[[], Sequence[ParkHealth]]
 
 

@@ -13,29 +13,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from ingest.backoff import pause_s
 from ingest.clock.clocks import Clocks
 from ingest.clock.rules import ClockGuard, latest_time_ms
-from ingest.events.book import RUN_KINDS, Event, EventBook, read_open
+from ingest.events.open_events import RUN_KINDS, Event, OpenEvents, read_open
 from ingest.events.reports import Reports, encode_status
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
 from ingest.pipeline.ahead import Ahead
-from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
-from ingest.pipeline.judge_again import JudgeAgain
-from ingest.pipeline.pipeline import Park as Parts
-from ingest.pipeline.pipeline import Pipeline
-from ingest.pipeline.writer import ParkWriter, Trouble, pause_s
+from ingest.pipeline.pipeline import ParkParts, Pipeline
+from ingest.pipeline.revalidation import Revalidation
+from ingest.pipeline.writer import ParkWriter, Trouble
 from ingest.receive.accounts import Accounts
-from ingest.receive.acks import AckBook
+from ingest.receive.acks import PendingAcks
 from ingest.receive.deliveries import Deliveries
 from ingest.receive.intake import Intake
 from ingest.receive.shares import Shares
-from ingest.receive.statuses import StatusBook
+from ingest.receive.statuses import NewestStatuses
 from ingest.receive.subscriber import Arrival, Subscriber, Subscription
 from ingest.receive.supervision import supervised
 from ingest.service.health import ParkHealth
 from ingest.store.contract import Store
 from ingest.store.errors import StoreDenied, StoreError
 from ingest.validation.messages import MessageValidator
-from ingest.validation.registry import Registry, load_registry
+from ingest.validation.registry import Registry
+from ingest.validation.stored_registry import load_registry
 from metering.messages import ack, topics
 from metering.messages.ack import Ack
 from metering.messages.status import Status
@@ -48,9 +49,9 @@ T = TypeVar("T")
 #: Acknowledgements of this time go out together.
 _ACK_EVERY_S = 0.05
 _REPORT_EVERY_S = 1.0
-#: What a gateway has not done again for so long, it has stopped to do.
-_OVER_AFTER_MS = 15 * 60 * 1000
-_OVER_WHEN_NOT_REPEATED = ("foreign_meter", "quarantine_full", "too_many_messages", "wrong_medium")
+#: An event that was not opened again for this long is closed.
+_CLOSE_AFTER_MS = 15 * 60 * 1000
+_CLOSED_WHEN_NOT_REPEATED = ("foreign_meter", "quarantine_full", "too_many_messages", "wrong_medium")
 DRAIN_S = 10.0
 
 
@@ -59,7 +60,7 @@ class SharedResources:
     """What all parks of a process share."""
 
     store: Store
-    safekeeping: JournalAndQuarantine
+    journal_and_quarantine: JournalAndQuarantine
     instance: str
     clocks: Clocks
     guard: ClockGuard
@@ -70,7 +71,7 @@ class SharedResources:
         return self.clocks.wall_ms()
 
     def doubts_clock(self) -> bool:
-        """Return whether the clock is in doubt now: looks again where it was just set."""
+        """Return whether the clock is in doubt now: checks again when it was just set."""
         seen = self.clocks.see()
         if self.guard.has_jumped(seen):
             self.guard.observe(seen)
@@ -78,64 +79,66 @@ class SharedResources:
 
 
 class ParkService:
-    """Runs one park; hears its subscriber."""
+    """Runs one park; the listener of its subscriber."""
 
-    def __init__(self, park: Park, subscription: Subscription, around: SharedResources) -> None:
+    def __init__(self, park: Park, subscription: Subscription, shared: SharedResources) -> None:
         self._park = park
-        self._around = around
+        self._shared = shared
         #: What is wrong with the edited park descriptions; empty = nothing.
         self.edit_problem = ""
-        self._subscriber = Subscriber(subscription, self, clock_ms=around.clock_ms)
-        self._events = EventBook()
+        self._subscriber = Subscriber(subscription, self, clock_ms=shared.clock_ms)
+        self._events = OpenEvents()
         self._accounts = Accounts()
-        self._acks = AckBook()
+        self._acks = PendingAcks()
         self._intake = Intake(self._subscriber.puback)
-        self._reports = Reports(around.store, park.id)
+        self._reports = Reports(shared.store, park.id)
         self._writer = ParkWriter(
-            around.store,
+            shared.store,
             park.id,
-            instance=around.instance,
+            instance=shared.instance,
             events=self._events,
-            clock_ms=around.clock_ms,
-            jitter=around.jitter,
-            since_ms=latest_time_ms(around.safekeeping.maybe_newest_ms(park.id), around.clock_ms()),
+            clock_ms=shared.clock_ms,
+            jitter=shared.jitter,
+            since_ms=latest_time_ms(
+                shared.journal_and_quarantine.maybe_newest_ms(park.id), shared.clock_ms()
+            ),
         )
         self._ahead = Ahead()
-        self._maybe_again: JudgeAgain | None = None
+        self._maybe_revalidation: Revalidation | None = None
         self._is_holding = False
         self._not_taken = 0
         self._maybe_pipeline: Pipeline | None = None
         self._maybe_load_error: StoreError | None = None
         self._is_connected = False
-        self._statuses = StatusBook()
+        self._statuses = NewestStatuses()
         self._strays = 0
         self._failures = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop."""
+        """Run until `stopping` is set."""
         async with asyncio.TaskGroup() as tasks:
-            telling = tasks.create_task(self._tell(), name=f"tell-{self._park.id}")
+            acknowledging = tasks.create_task(self._acknowledge(), name=f"acknowledge-{self._park.id}")
             reporting = tasks.create_task(self._report(), name=f"report-{self._park.id}")
             maybe_registry = await self._load_registry(stopping)
             if maybe_registry is not None:
                 await self._work(maybe_registry, stopping)
-            telling.cancel()
+            acknowledging.cancel()
             reporting.cancel()
         self._send_acks()
         await self._subscriber.stop()
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description."""
+        """Use another edition of the park's description."""
         self._park = park
         if self._maybe_pipeline is not None:
             self._maybe_pipeline.change_park(park)
 
     async def _work(self, registry: Registry, stopping: asyncio.Event) -> None:
         pipeline = self._maybe_pipeline = Pipeline(
-            self._parts(registry), clock_ms=self._around.clock_ms, jitter=self._around.jitter
+            self._parts(registry), clock_ms=self._shared.clock_ms, jitter=self._shared.jitter
         )
         pipeline.change_park(self._park)  # edited while the registry was read
-        again = self._maybe_again = self._judge_again(pipeline)
+        again = self._maybe_revalidation = self._revalidation(pipeline)
         self._subscriber.start()
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(again.run(), name=f"ahead-{self._park.id}")
@@ -148,38 +151,38 @@ class ParkService:
             working.cancel()
             waiting.cancel()
 
-    def _judge_again(self, pipeline: Pipeline) -> JudgeAgain:
-        around = self._around
-        return JudgeAgain(
+    def _revalidation(self, pipeline: Pipeline) -> Revalidation:
+        shared = self._shared
+        return Revalidation(
             self._park.id,
             self._ahead,
             pipeline=pipeline,
             writer=self._writer,
-            safekeeping=around.safekeeping,
-            maybe_now_ms=lambda: None if around.doubts_clock() else around.clock_ms(),
+            journal_and_quarantine=shared.journal_and_quarantine,
+            maybe_now_ms=lambda: None if shared.doubts_clock() else shared.clock_ms(),
         )
 
     def follow_clock(self) -> None:
-        """Hold while the clock is in doubt, and go on when it is not; to be called after each look at it."""
-        maybe_doubt, now_ms = self._around.guard.maybe_doubt, self._around.clock_ms()
+        """Hold while the clock is in doubt, resume when it is not; called after each check of the clock."""
+        maybe_doubt, now_ms = self._shared.guard.maybe_doubt, self._shared.clock_ms()
         if maybe_doubt is not None:
-            self._events.open("clock_doubted", self._around.instance, {"problem": maybe_doubt}, now_ms)
+            self._events.open("clock_doubted", self._shared.instance, {"problem": maybe_doubt}, now_ms)
         else:  # also one that a former process has left open
-            self._events.close("clock_doubted", self._around.instance, now_ms)
+            self._events.close("clock_doubted", self._shared.instance, now_ms)
         if (maybe_doubt is not None) is self._is_holding:
             return
         self._is_holding = maybe_doubt is not None
         if self._is_holding:
             self._subscriber.hold()
         else:
-            self._subscriber.check_stop()
+            self._subscriber.resume()
 
-    def _parts(self, registry: Registry) -> Parts:
-        return Parts(
+    def _parts(self, registry: Registry) -> ParkParts:
+        return ParkParts(
             id=self._park.id,
-            judge=MessageValidator(self._park, registry),
+            validator=MessageValidator(self._park, registry),
             writer=self._writer,
-            safekeeping=self._around.safekeeping,
+            journal_and_quarantine=self._shared.journal_and_quarantine,
             events=self._events,
             accounts=self._accounts,
             acks=self._acks,
@@ -190,33 +193,33 @@ class ParkService:
         )
 
     async def _load_registry(self, stopping: asyncio.Event) -> Registry | None:
-        """Ask the store until it answers; `None` when told to stop before."""
-        attempt = 0
+        """Read the store until it answers; `None` when `stopping` is set before."""
+        failures = 0
         database = raw_database(self._park.id)
         while not stopping.is_set():
             try:
-                loading = asyncio.to_thread(load_registry, self._around.store, self._park)
+                loading = asyncio.to_thread(load_registry, self._shared.store, self._park)
                 maybe_registry = await _maybe_until(stopping, loading)
             except StoreError as error:
                 self._note_load_error(error, database)
-                await _wait(stopping, pause_s(attempt, self._around.jitter()))
-                attempt += 1
+                failures += 1
+                await _wait(stopping, pause_s(failures, self._shared.jitter()))
             else:
                 self._maybe_load_error = None
                 if maybe_registry is None:
                     break
                 await self._adopt_events(stopping)
-                self._events.close("store_denied", database, self._around.clock_ms())
+                self._events.close("store_denied", database, self._shared.clock_ms())
                 return maybe_registry
         return None
 
     async def _adopt_events(self, stopping: asyncio.Event) -> None:
-        reading = asyncio.to_thread(read_open, self._around.store, self._park.id, RUN_KINDS)
+        reading = asyncio.to_thread(read_open, self._shared.store, self._park.id, RUN_KINDS)
         try:
             for event in await _maybe_until(stopping, reading) or ():
                 self._events.adopt(event)
         except StoreError as error:
-            _LOGGER.warning("%s: events of before are not known: %s", self._park.id, error)
+            _LOGGER.warning("%s: events of a former process cannot be read: %s", self._park.id, error)
 
     def _note_load_error(self, error: StoreError, database: str) -> None:
         if type(error) is not type(self._maybe_load_error):
@@ -224,7 +227,7 @@ class ParkService:
         self._maybe_load_error = error
         if isinstance(error, StoreDenied):
             parameters = {"database": database, "error": str(error)}
-            self._events.open("store_denied", database, parameters, self._around.clock_ms())
+            self._events.open("store_denied", database, parameters, self._shared.clock_ms())
 
     # -- the subscriber's listener ------------------------------------------------------------------
 
@@ -234,11 +237,11 @@ class ParkService:
 
     def _take(self, arrival: Arrival) -> None:
         if arrival.topic.kind == "status":
-            maybe_told = self._statuses.note(arrival)
-            if maybe_told is not None and not arrival.retained:  # a retained one is of some time ago
-                self._vote(maybe_told)
+            maybe_status = self._statuses.note(arrival)
+            if maybe_status is not None and not arrival.retained:  # a retained one is of some time ago
+                self._vote(maybe_status)
             self._subscriber.puback(arrival)
-        elif self._around.doubts_clock():
+        elif self._shared.doubts_clock():
             # Its gateway keeps what is not acknowledged end to end; births are retained.
             self._not_taken += 1
             self._subscriber.puback(arrival)
@@ -263,28 +266,28 @@ class ParkService:
         self._is_connected = is_up
         _LOGGER.info("%s: broker %s", self._park.id, "connected" if is_up else "connection lost")
 
-    def _vote(self, told: Status) -> None:
-        """Let a gateway's clock speak about ours."""
-        self._around.guard.take_vote(
+    def _vote(self, status: Status) -> None:
+        """Compare this machine's clock with a gateway's."""
+        self._shared.guard.take_vote(
             self._park.id,
-            told.gateway,
-            clock=told.clock,
-            time_ms=told.time_ms,
-            seen=self._around.clocks.see(),
+            status.gateway,
+            clock=status.clock,
+            time_ms=status.time_ms,
+            seen=self._shared.clocks.see(),
         )
 
-    # -- telling others -----------------------------------------------------------------------------
+    # -- acknowledgements and reports ---------------------------------------------------------------
 
-    async def _tell(self) -> None:
+    async def _acknowledge(self) -> None:
         while True:
             await asyncio.sleep(_ACK_EVERY_S)
             self._send_acks()
 
     def _send_acks(self) -> None:
         # An acknowledgement carries the time, by which gateways without a clock set theirs.
-        if not self._acks or self._around.doubts_clock():
+        if not self._acks or self._shared.doubts_clock():
             return
-        for gateway, one in self._acks.take(self._around.clock_ms()):
+        for gateway, one in self._acks.take(self._shared.clock_ms()):
             supervised(
                 f"acknowledgement to {gateway}", partial(self._send_ack, gateway, one), self._note_failure
             )
@@ -294,30 +297,32 @@ class ParkService:
 
     async def _report(self) -> None:
         while True:
-            now_ms = self._around.clock_ms()
+            now_ms = self._shared.clock_ms()
             # In doubt they would be stored under a wrong time; after the doubt all come again, retained.
-            for told, received_at_ms in () if self._around.doubts_clock() else self._statuses.take():
-                work = partial(self._tell_status, told, received_at_ms)
-                supervised(f"status of {told.gateway}", work, partial(self._statuses.refuse, told.gateway))
-            for kind in _OVER_WHEN_NOT_REPEATED:
-                self._events.close_older(kind, now_ms - _OVER_AFTER_MS, now_ms)
+            for status, received_at_ms in () if self._shared.doubts_clock() else self._statuses.take():
+                work = partial(self._report_status, status, received_at_ms)
+                supervised(
+                    f"status of {status.gateway}", work, partial(self._statuses.refuse, status.gateway)
+                )
+            for kind in _CLOSED_WHEN_NOT_REPEATED:
+                self._events.close_older(kind, now_ms - _CLOSE_AFTER_MS, now_ms)
             for event in self._events.take(now_ms):
-                supervised(f"event {event.kind}", partial(self._tell_event, event), self._note_failure)
+                supervised(f"event {event.kind}", partial(self._report_event, event), self._note_failure)
             await self._reports.write()
             await asyncio.sleep(_REPORT_EVERY_S)
 
-    def _tell_status(self, told: Status, received_at_ms: int) -> None:
-        self._reports.add(encode_status(self._park.id, told, received_at_ms))
+    def _report_status(self, status: Status, received_at_ms: int) -> None:
+        self._reports.add(encode_status(self._park.id, status, received_at_ms))
         # Time 0 is the last will's; a clean stop is no event.
-        if told.online or told.time_ms:
-            self._events.close("gateway_offline", told.gateway, received_at_ms)
+        if status.online or status.time_ms:
+            self._events.close("gateway_offline", status.gateway, received_at_ms)
         else:
-            parameters = {"gateway": told.gateway}
-            self._events.open("gateway_offline", told.gateway, parameters, received_at_ms)
+            parameters = {"gateway": status.gateway}
+            self._events.open("gateway_offline", status.gateway, parameters, received_at_ms)
 
-    def _tell_event(self, event: Event) -> None:
+    def _report_event(self, event: Event) -> None:
         self._reports.add(event.line(self._park.id))
-        topic = topics.ingest_event(self._park.id, self._around.instance)
+        topic = topics.ingest_event(self._park.id, self._shared.instance)
         self._subscriber.publish(topic, event.body())
 
     def health(self) -> ParkHealth:
@@ -332,7 +337,7 @@ class ParkService:
             discarded=self._intake.discarded,
             not_taken=self._not_taken,
             rows_ahead=self._ahead.rows,
-            rows_judged_again=0 if self._maybe_again is None else self._maybe_again.rows_stored,
+            rows_judged_again=0 if self._maybe_revalidation is None else self._maybe_revalidation.rows_stored,
             strays=self._strays,
             unreadable_statuses=self._statuses.unreadable,
             failures=self._failures,
@@ -345,7 +350,7 @@ class ParkService:
         maybe_pipeline = self._maybe_pipeline
         is_loading = maybe_pipeline is None and self._maybe_load_error is None
         found = (
-            self._around.guard.maybe_doubt,
+            self._shared.guard.maybe_doubt,
             self._maybe_load_error,
             None if trouble is None else trouble.error,
             None if maybe_pipeline is None else maybe_pipeline.maybe_disk_error,
@@ -358,7 +363,7 @@ class ParkService:
 
 
 async def _maybe_until(stopping: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
-    """Return what work in a thread gives; `None` when told to stop before, without waiting for the thread."""
+    """Return the result of work in a thread; `None` when `stopping` is set before, without waiting for it."""
     working, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
     await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()

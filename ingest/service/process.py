@@ -11,8 +11,8 @@ from pathlib import Path
 from ingest.clock.clocks import Clocks, open_guard
 from ingest.config import IngestConfig, QuarantineConfig
 from ingest.journal.journal import Journal
-from ingest.journal.quarantine import Limits, Quarantine
-from ingest.pipeline.journal_and_quarantine import JournalAndQuarantine
+from ingest.journal.journal_and_quarantine import JournalAndQuarantine
+from ingest.journal.quarantine import Quarantine, QuarantineLimits
 from ingest.receive.subscriber import Subscription
 from ingest.service.health import routes
 from ingest.service.park import ParkService, SharedResources
@@ -29,9 +29,9 @@ _THREADS_PER_PARK = 3
 _THREADS_BESIDES = 4
 _LOOK_FOR_EDITS_EVERY_S = 2.0
 _LOOK_AT_CLOCK_EVERY_S = 1.0
-_CLOCK_IS_BELIEVED = "the clock of this machine is believed again; ingest goes on"
-_NOT_USED = "the edited park description is not used, that of before goes on: {problem}"
-_GONE = "its description is gone from the folder; it goes on by that of before until `run` is started anew"
+_CLOCK_IS_BELIEVED = "the clock of this machine is no longer in doubt; ingest continues"
+_NOT_USED = "the edited park description is not used, the previous one stays in use: {problem}"
+_GONE = "its description is gone from the folder; the previous one stays in use until `run` is restarted"
 _NOT_SERVED = "newly described but not served: {parks}; run `zonewise-ingest init`, then start `run` anew"
 
 
@@ -49,7 +49,7 @@ async def serve(
         config: ingest.yaml.
         parks: By id.
         clocks: Those of the machine.
-        believes_clock: Whether a person says that the clock is right now.
+        believes_clock: Whether the operator states that the clock is right now.
         maybe_stopping: Ends it.
 
     Raises:
@@ -72,24 +72,28 @@ async def serve(
         )
         store = open_store(config.store)
         stack.callback(store.close)
-        safekeeping = JournalAndQuarantine(journal, quarantine)
+        journal_and_quarantine = JournalAndQuarantine(journal, quarantine)
         guard = open_guard(config, clocks, journal.reader, is_believed=believes_clock)
-        around = SharedResources(
-            store=store, safekeeping=safekeeping, instance=config.instance, clocks=clocks, guard=guard
+        shared = SharedResources(
+            store=store,
+            journal_and_quarantine=journal_and_quarantine,
+            instance=config.instance,
+            clocks=clocks,
+            guard=guard,
         )
         services = {
-            park.id: ParkService(park, _subscription(config, park.id), around) for park in parks.values()
+            park.id: ParkService(park, _subscription(config, park.id), shared) for park in parks.values()
         }
         pages = routes(lambda: [service.health() for service in services.values()])
         address = stack.enter_context(serving(config.http, pages))
         _LOGGER.info("instance %s: %s at http://%s", config.instance, ", ".join(parks), address)
         async with asyncio.TaskGroup() as tasks:
-            expiring = tasks.create_task(_expire(safekeeping), name="expire")
+            expiring = tasks.create_task(_expire(journal_and_quarantine), name="expire")
             running = [
                 tasks.create_task(service.run(stopping), name=f"park-{park}")
                 for park, service in services.items()
             ]
-            watching = tasks.create_task(_watch_clock(around, services), name="clock")
+            watching = tasks.create_task(_watch_clock(shared, services), name="clock")
             following = tasks.create_task(_follow_edits(config.parks, services), name="park-edits")
             await asyncio.gather(*running)
             expiring.cancel()
@@ -98,9 +102,9 @@ async def serve(
     _LOGGER.info("stopped")
 
 
-def _limits(config: QuarantineConfig) -> Limits:
+def _limits(config: QuarantineConfig) -> QuarantineLimits:
     day_bytes = round(config.max_mb_per_gateway_and_day * 1e6)
-    return Limits(keep_days=config.keep_days, gateway_day_bytes=day_bytes)
+    return QuarantineLimits(keep_days=config.keep_days, gateway_day_bytes=day_bytes)
 
 
 def _subscription(config: IngestConfig, park: str) -> Subscription:
@@ -109,12 +113,12 @@ def _subscription(config: IngestConfig, park: str) -> Subscription:
     )
 
 
-async def _watch_clock(around: SharedResources, services: Mapping[str, ParkService]) -> None:
-    """Look at the clock every second, and tell the parks."""
+async def _watch_clock(shared: SharedResources, services: Mapping[str, ParkService]) -> None:
+    """Check the clock every second, and pass the result to the parks."""
     was_doubted = False
     while True:
-        around.guard.observe(around.clocks.see())
-        maybe_doubt = around.guard.maybe_doubt
+        shared.guard.observe(shared.clocks.see())
+        maybe_doubt = shared.guard.maybe_doubt
         if (maybe_doubt is not None) is not was_doubted:
             was_doubted = maybe_doubt is not None
             _LOGGER.log(
@@ -126,7 +130,7 @@ async def _watch_clock(around: SharedResources, services: Mapping[str, ParkServi
 
 
 async def _follow_edits(folder: Path, services: Mapping[str, ParkService]) -> None:
-    """Take edited park descriptions; where they are faulty, say so and go on by those of before."""
+    """Take edited park descriptions; where they are faulty, report it and keep using those of before."""
     descriptions = DescriptionsFolder(folder)
     while True:
         await asyncio.sleep(_LOOK_FOR_EDITS_EVERY_S)
@@ -154,8 +158,8 @@ def _take_edits(parks: Mapping[str, Park], services: Mapping[str, ParkService]) 
             _LOGGER.warning("%s: %s", park, service.edit_problem)
 
 
-async def _expire(safekeeping: JournalAndQuarantine) -> None:
+async def _expire(journal_and_quarantine: JournalAndQuarantine) -> None:
     """Delete what is older than the configuration keeps."""
     while True:
-        await asyncio.to_thread(safekeeping.remove_expired, datetime.now(UTC).date())
+        await asyncio.to_thread(journal_and_quarantine.remove_expired, datetime.now(UTC).date())
         await asyncio.sleep(_EXPIRE_EVERY_S)

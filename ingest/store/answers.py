@@ -20,7 +20,7 @@ _FIRST_SERVER_ERROR = 500
 _NOT_FOUND = 404
 _MAX_TEXT = 500
 
-#: Errors inside a 200 answer that say nothing about the query.
+#: Errors inside a 200 answer that are not about the query.
 _TRANSIENT_WORDS = ("timeout", "interrupted", "engine is closed", "shutdown", "shutting down")
 
 
@@ -39,7 +39,7 @@ def to_error(status: int, body: bytes, *, retry_after: str | None = None) -> Sto
         return StoreRefused(text, status=status)
     if status in _BUSY or status >= _FIRST_SERVER_ERROR:
         return StoreUnavailable(text, status=status, retry_after_s=_maybe_seconds(retry_after))
-    # Redirects, proxies and whatever else is no InfluxDB: never a reason to give up a row.
+    # Redirects, proxies and whatever else is no InfluxDB: never a reason to drop a row.
     return StoreDenied(text, status=status)
 
 
@@ -64,7 +64,7 @@ def to_series(body: bytes) -> list[Series]:
     """Read the answer to a query: JSON objects, one a line, as `chunked=true` gives them.
 
     A series of more than 10,000 rows comes in parts, all but the last `partial`. (Unless chunked, 1.6.7 calls
-    every such series partial, so a cut could not be told.)
+    every such series partial, so a cut could not be recognised.)
 
     Raises:
         StoreError: for an error inside the answer, or an answer that ends early.

@@ -27,7 +27,7 @@ class StoreUnavailable(StoreError):
     """Nobody answered, or the answer was "not now".
 
     Attributes:
-        retry_after_s: Seconds that the server asked us to wait; `None` when it did not say.
+        retry_after_s: Seconds that the server asked us to wait; `None` when it did not.
     """
 
     transient = True
@@ -44,7 +44,7 @@ class StoreTooLarge(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The server understood and said no: 1.x has written the other lines, 2.x perhaps none."""
+    """The server refuses the body or query for good: 1.x has written the other lines, 2.x perhaps none."""
 
 
 class StoreDenied(StoreError):

@@ -30,7 +30,7 @@ class Answers:
             self._sockets.add(sock)
 
     def done(self, sock: socket.socket) -> None:
-        """Note that nobody waits any more."""
+        """Note that no caller waits any more."""
         with self._lock:
             self._sockets.discard(sock)
 

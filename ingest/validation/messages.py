@@ -1,11 +1,11 @@
-"""What becomes of a message: what to write, what to set aside, what to acknowledge. Pure.
+"""Validates messages: what to write, what to set aside, what to acknowledge. Pure.
 
 Contract:
 - Every message gets a `ValidationResult`, whatever its bytes; rows stored + rows refused = rows received.
 - A message as a whole is refused with a reason of `metering.messages.data.REASONS` or one of those below; a
   row with a `RowReason`.
-- A record is judged by its own receipt time; the clock is not asked. Who judges it again, later, passes it
-  with the time of then in place of the receipt (`ingest.pipeline.replay`).
+- A record is validated by its own receipt time, not by the clock. To validate it again later, pass it with
+  the time of then in place of the receipt (`ingest.pipeline.replay`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ingest.journal.segments import Record
-from ingest.validation.registry import Registry, encode_announcement
-from ingest.validation.rows import MAX_AHEAD_MS, Judged, RefusedRow, RowReason, StoredRow, Vocabulary
+from ingest.validation.announcements import encode_announcement
+from ingest.validation.registry import Registry
+from ingest.validation.rows import MAX_AHEAD_MS, RefusedRow, RowReason, StoredRow, ValidatedRows, Vocabulary
 from metering.errors import MalformedMessage
 from metering.messages import birth
 from metering.messages import data as message
@@ -37,10 +38,10 @@ class ValidationResult:
     Attributes:
         gateway: By the topic, which the broker guards.
         maybe_id: What to acknowledge; `None` for births and for messages without readable ids.
-        rows: Rows received. Of a message that cannot be decoded, what its user properties say, else 0.
+        rows: Rows received. Of a message that cannot be decoded, as in its user properties, else 0.
         stored: Rows to write.
         refused: Rows to set aside.
-        bad_values: Values that were nulled, by the bit that says why.
+        bad_values: Values that were nulled, by their quality bit.
         points: Lines to write that are no rows: those of `meters`.
         maybe_reason: Why the message as a whole is set aside.
         detail: The same for a person.
@@ -63,7 +64,7 @@ class ValidationResult:
 
 
 class MessageValidator:
-    """Judges the messages of one park; used by one thread at a time."""
+    """Validates the messages of one park; used by one thread at a time."""
 
     def __init__(self, park: Park, registry: Registry) -> None:
         self._park = park.id
@@ -71,23 +72,23 @@ class MessageValidator:
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
     def change_park(self, park: Park) -> None:
-        """Go on by another edition of the park's description; not while a record is judged."""
+        """Use another edition of the park's description; not while a record is validated."""
         self._registry.change_park(park)
         self._vocabulary = Vocabulary(park.id, park.quantities)
 
-    def judge(self, record: Record) -> ValidationResult:
-        """Judge a data message or a birth."""
+    def validate(self, record: Record) -> ValidationResult:
+        """Validate a data message or a birth."""
         maybe_topic = maybe_parse(record.topic)
         if not isinstance(maybe_topic, GatewayTopic):
             return refuse(record, WRONG_TOPIC, record.topic)
         try:
             if maybe_topic.kind == "birth":
-                return self._judge_birth(record, maybe_topic.gateway)
-            return self._judge_data(record, maybe_topic.gateway)
+                return self._validate_birth(record, maybe_topic.gateway)
+            return self._validate_data(record, maybe_topic.gateway)
         except MalformedMessage as error:
             return refuse(record, error.reason, str(error))
 
-    def _judge_data(self, record: Record, gateway: str) -> ValidationResult:
+    def _validate_data(self, record: Record, gateway: str) -> ValidationResult:
         envelope = message.decode(record.body)
         if envelope.gateway != gateway:
             raise MalformedMessage("gateway_mismatch", f"the body says {envelope.gateway!r}")
@@ -97,18 +98,18 @@ class MessageValidator:
         if envelope.row_count > MAX_ROWS:
             # No gateway of ours builds it, and a deflated megabyte of empty rows would fill the memory.
             raise MalformedMessage("too_large", f"{envelope.row_count} rows")
-        judged = self._judge_blocks(envelope, record.received_at_ms)
+        validated = self._validate_blocks(envelope, record.received_at_ms)
         return ValidationResult(
             gateway=gateway,
             maybe_id=envelope.id,
             rows=envelope.row_count,
-            stored=judged.stored,
-            refused=judged.refused,
-            bad_values=judged.bad_values,
+            stored=validated.stored,
+            refused=validated.refused,
+            bad_values=validated.bad_values,
         )
 
-    def _judge_blocks(self, envelope: Envelope, now_ms: int) -> Judged:
-        judged = Judged()
+    def _validate_blocks(self, envelope: Envelope, now_ms: int) -> ValidatedRows:
+        validated = ValidatedRows()
         first = 0
         for block in envelope.blocks:
             if not block.rows:
@@ -117,13 +118,13 @@ class MessageValidator:
             admit = partial(self._registry.maybe_refusal, envelope.gateway, medium=block.medium)
             if maybe_columns is None:
                 unknown = RowReason.UNKNOWN_MEDIUM
-                judged.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
+                validated.refused.extend(RefusedRow(first + row, unknown) for row in range(len(block.rows)))
             else:
-                maybe_columns.judge(block.rows, first, admit, now_ms, judged)
+                maybe_columns.validate(block.rows, first, admit, now_ms, validated)
             first += len(block.rows)
-        return judged
+        return validated
 
-    def _judge_birth(self, record: Record, gateway: str) -> ValidationResult:
+    def _validate_birth(self, record: Record, gateway: str) -> ValidationResult:
         born = birth.decode(record.body)
         if born.gateway != gateway:
             raise MalformedMessage("gateway_mismatch", f"the body says {born.gateway!r}")
@@ -136,7 +137,7 @@ class MessageValidator:
 
 
 def refuse(record: Record, reason: str, detail: str) -> ValidationResult:
-    """Return the verdict that sets a message aside as a whole."""
+    """Return the result that sets a message aside as a whole."""
     parsed = maybe_parse(record.topic)
     maybe_topic = parsed if isinstance(parsed, GatewayTopic) else None
     # Births are not acknowledged, whatever stands beside them.

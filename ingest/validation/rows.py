@@ -1,11 +1,11 @@
-"""Judgement of rows, one by one. Pure.
+"""Validation of rows, one by one. Pure.
 
 Contract:
 - A row is either stored or refused as a whole, with a `RowReason`.
 - A bad value never refuses its row: it becomes no field, sets a bit of ingest's byte of `quality` and is
   counted.
-- The verdict depends on the row, the park's vocabulary, who may deliver the meter and the instant of receipt,
-  on nothing else: so a replay of the journal judges alike.
+- The result depends on the row, the park's vocabulary, who may deliver the meter and the instant of receipt,
+  on nothing else: so a replay of the journal has the same result.
 
 This is ingest's hot path: what columns mean is prepared once per medium and columns (`Columns`), a good row
 costs one pass over its values and one formatting.
@@ -29,7 +29,7 @@ _INGEST_BITS = (
     ReadingFlag.NOT_A_NUMBER | ReadingFlag.OUT_OF_RANGE | ReadingFlag.UNKNOWN_QUANTITY | ReadingFlag.NOT_WHOLE
 )
 _MAX_QUALITY = 2**31 - 1
-#: The upper byte is ours, whatever a gateway says.
+#: The upper byte is ingest's; a gateway's bits there are ignored.
 _GATEWAY_BITS = _MAX_QUALITY & ~int(_INGEST_BITS)
 #: Distinct column sets are few; a gateway that makes up new ones all the time only loses the cache.
 MAX_CACHED_SETS = 2000
@@ -37,7 +37,7 @@ MAX_CACHED_BYTES = 4_000_000
 #: What Python needs for a prepared column besides its name, and for a set of them.
 _COLUMN_BYTES = 200
 _SET_BYTES = 1000
-#: Longest text of a stranger that is kept as the meter of a refused row; ids have 63 characters.
+#: Longest text that is kept as the meter of a refused row; ids have 63 characters.
 _MAX_METER_TEXT = 100
 
 
@@ -55,7 +55,7 @@ class RowReason(StrEnum):
     REFUSED_BY_INFLUXDB = "refused_by_influxdb"
 
 
-#: Tells why a gateway may not deliver a meter's row of an instant; `None` = it may.
+#: Returns why a gateway may not deliver a meter's row of an instant; `None` = it may.
 Admission = Callable[[str, int], RowReason | None]
 
 
@@ -84,13 +84,13 @@ class RefusedRow(NamedTuple):
 
 
 @dataclass(slots=True)
-class Judged:
+class ValidatedRows:
     """What became of a message's rows: stored + refused = received.
 
     Attributes:
         stored: Rows to write.
         refused: Rows to set aside.
-        bad_values: Values that were nulled, by the bit that says why.
+        bad_values: Values that were nulled, by their quality bit.
         lines: Line of each meter and instant: InfluxDB keeps one row of them.
     """
 
@@ -119,13 +119,15 @@ class Columns:
         writable = ["_" if quantity is None else quantity.name for quantity in known]
         self._encoder = RowEncoder(medium, park, writable)
 
-    def judge(self, rows: Iterable[Any], first: int, admit: Admission, now_ms: int, into: Judged) -> None:
-        """Judge a block's rows.
+    def validate(
+        self, rows: Iterable[Any], first: int, admit: Admission, now_ms: int, into: ValidatedRows
+    ) -> None:
+        """Validate a block's rows.
 
         Args:
             rows: As decoded from JSON: lists of anything, or not even lists.
             first: Position of the first of them in the message.
-            admit: Says who may deliver what.
+            admit: Returns why a gateway may not deliver a row.
             now_ms: When the message was received, UTC.
             into: Takes the outcome.
         """
@@ -174,7 +176,7 @@ class Columns:
         return True
 
     def _repaired(self, values: list[Any], bad: Counter[ReadingFlag]) -> tuple[list[Value], int]:
-        """Return the values with the bad ones as `None`, and the bits that say why."""
+        """Return the values with the bad ones as `None`, and their quality bits."""
         bits = 0
         repaired: list[Value] = []
         columns = zip(values, self._is_known, self._is_counter, self._lows, self._highs, strict=True)
@@ -195,7 +197,7 @@ def _meter(row: Any) -> str:  # noqa: ANN401 - JSON of a stranger
 
 def _maybe_known(vocabulary: Mapping[str, Quantity], medium: Medium, name: str) -> Quantity | None:
     maybe_quantity = vocabulary.get(name)
-    # A voltage of water is as unknown as a name that nobody declares.
+    # A voltage of water is as unknown as a name that is not declared.
     return maybe_quantity if maybe_quantity is not None and medium in maybe_quantity.media else None
 
 

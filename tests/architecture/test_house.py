@@ -19,13 +19,7 @@ MAX_SAME_PREFIX = 2
 TABLE_ROW = re.compile(r"^\| `([^`]+)` \| \S.* \|$", re.MULTILINE)
 
 #: Class names that mean two things within a program, until one of the two has a name of its own.
-NOT_YET_UNIQUE = {
-    "ingest": {
-        "Park",  # as described; as the pipeline sees it
-        "Place",  # in a park; in a journal
-        "Span",  # of a dated relation; between slots
-    },
-}
+NOT_YET_UNIQUE = {}
 
 
 EACH_FOLDER = [pytest.param(folder, id=str(folder.relative_to(ROOT))) for folder in FOLDERS]

@@ -58,6 +58,7 @@ PURE = (
     "edge.uplink.pace",
     "edge.uplink.reconnect",
     "edge.uplink.window",
+    "ingest.backoff",
     "ingest.clock.rules",
     "ingest.intervals.counters",
     "ingest.intervals.joints",
@@ -66,7 +67,10 @@ PURE = (
     "ingest.intervals.slots",
     "ingest.intervals.spans",
     "ingest.intervals.zone_use",
+    "ingest.journal.quarantine_entry",
     "ingest.journal.segments",
+    "ingest.pipeline.ahead",
+    "ingest.pipeline.refusals",
     "ingest.provisioning.broker_files",
     "ingest.receive.accounts",
     "ingest.receive.acks",
@@ -78,6 +82,10 @@ PURE = (
     "ingest.store.answers",
     "ingest.store.influxql",
     "ingest.store.line_protocol",
+    "ingest.validation.announcements",
+    "ingest.validation.messages",
+    "ingest.validation.owners",
+    "ingest.validation.registry",
     "ingest.validation.rows",
     "metering.messages.ack",
     "metering.messages.birth",
@@ -120,8 +128,6 @@ SAYS_PURE = re.compile(r"\bPure\b(?! but)")
 #: They reach file access through a module that also holds types.
 NOT_YET = {
     "edge.commissioning.forecast",
-    "ingest.pipeline.ahead",
-    "ingest.validation.messages",
 }
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from edge.batching.assembler import Assembler
 from edge.outbox.entry import Entry, seal
-from ingest.journal.journal import Record
+from ingest.journal.segments import Record
 from ingest.store.line_protocol import RowEncoder
 from ingest.validation.messages import MessageValidator
 from ingest.validation.registry import Registry
@@ -39,7 +39,7 @@ def measure(_folder: Path) -> Iterator[Figure]:
     plain = sum(len(inflate(entry.body)) for entry in entries)
     yield Figure("Wire size, plain JSON", plain / _ROWS, "B/row", "the same messages")
     records = [_record(entry) for entry in entries]
-    judged_s = cpu_s(lambda: _judge(records))
+    judged_s = cpu_s(lambda: _validate(records))
     yield Figure(
         "Inflate, decode, judge, encode", values / judged_s, "values/s", f"ingest's pure part; {how}"
     )
@@ -60,10 +60,10 @@ def _record(entry: Entry) -> Record:
     return Record(topics.data(_PARK.id, "gw-1"), _END_MS, tuple(properties), entry.body)
 
 
-def _judge(records: Sequence[Record]) -> None:
-    judge = MessageValidator(_PARK, Registry(_PARK))
+def _validate(records: Sequence[Record]) -> None:
+    validator = MessageValidator(_PARK, Registry(_PARK))
     for record in records:
-        judge.judge(record)
+        validator.validate(record)
 
 
 def _line(encoder: RowEncoder, one: Reading) -> bytes:

@@ -12,7 +12,7 @@ from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.line_protocol import encode_point
 from ingest.store.settings import Flavour, StoreConfig
-from ingest.validation.registry import Announcement, encode_announcement
+from ingest.validation.announcements import Announcement, encode_announcement
 from metering.messages.birth import CounterFacts, MeterFacts
 from metering.park.file import load_park
 from metering.park.model import Park

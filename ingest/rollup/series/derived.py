@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ingest.intervals.slots import SlotValue
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.store.contract import Series, Store
 from ingest.store.line_protocol import Field
 from metering.series import (
@@ -25,7 +25,7 @@ _QUALITY_SUFFIX = quality_field("")
 
 
 class DerivedDatabase:
-    """A park's derived series; every method raises `StoreError` when the store cannot say."""
+    """A park's derived series; every method raises `StoreError` when the store cannot be read."""
 
     def __init__(self, store: Store, park: str) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class DerivedDatabase:
         return str(found[0].rows[0][1]) if found else None
 
     def points(
-        self, measurement: str, span: Span, *, keys: Sequence[str], meters: Iterable[str] = ()
+        self, measurement: str, span: SlotSpan, *, keys: Sequence[str], meters: Iterable[str] = ()
     ) -> dict[Tags, dict[int, dict[str, Field]]]:
         """Read the points of a span by their tags `keys`; of some meters, or of all series."""
         listed = "|".join(meters)
@@ -57,7 +57,9 @@ class DerivedDatabase:
             for series in self._store.query(self._database, query)
         }
 
-    def versions(self, measurement: str, span: Span, *, keys: Sequence[str]) -> dict[tuple[Tags, int], int]:
+    def versions(
+        self, measurement: str, span: SlotSpan, *, keys: Sequence[str]
+    ) -> dict[tuple[Tags, int], int]:
         """Return the highest version in the history of each point of a span."""
         grouping = ", ".join(f'"{key}"' for key in (*keys, "version"))
         query = (
@@ -71,7 +73,7 @@ class DerivedDatabase:
                 found[tags, row[0]] = max(int(series.tags["version"]), found.get((tags, row[0]), 0))
         return found
 
-    def meter_slots(self, span: Span) -> dict[int, dict[str, dict[str, SlotValue]]]:
+    def meter_slots(self, span: SlotSpan) -> dict[int, dict[str, dict[str, SlotValue]]]:
         """Read all meters' slots of a span: by start, meter and quantity."""
         found: dict[int, dict[str, dict[str, SlotValue]]] = {slot_ms: {} for slot_ms in span.slots}
         for tags, points in self.points(METER_15M, span, keys=("meter",)).items():

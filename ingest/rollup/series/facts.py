@@ -1,9 +1,9 @@
-"""What the births say of a park's meters, as far as counting goes.
+"""How a park's meters count, by what their gateways announced.
 
-The newest announcement by the gateway that may deliver a meter holds for all of its readings; what other
-gateways say counts only while that one has said nothing. Where those that might deliver it at the time name
-another serial number, profile or transformer than before, the device was exchanged: a *joint*, over which
-reads are never subtracted. A serial number that could not be read says nothing.
+The newest announcement by the gateway that owns a meter (`ingest.validation.owners`) holds for all of its
+readings; those of other gateways count only while the owner has announced nothing. Where the owner at the
+time announces another serial number, profile or transformer than before, the device was exchanged: a *joint*,
+over which reads are never subtracted. A serial number that could not be read is no change.
 """
 
 import logging
@@ -11,15 +11,16 @@ import math
 from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import orjson
+from operator import attrgetter
 
 from ingest.intervals.counters import MIN_RETURN_MS, CounterRules
 from ingest.store.contract import Store
-from metering.messages.birth import CounterFacts, MeterFacts, parse_facts
-from metering.park.model import Park, ParkMeter
-from metering.series import METERS, raw_database
+from ingest.validation.announcements import Announcement
+from ingest.validation.owners import first_announcers, maybe_owners
+from ingest.validation.stored_registry import read_announcements
+from metering.messages.birth import CounterFacts, MeterFacts
+from metering.park.dated import Dated
+from metering.park.model import Park
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Counting:
 
     @property
     def return_ms(self) -> int:
-        """So long a dip or spike may last; a read older than that is judged for good."""
+        """So long a dip or spike may last; whether a read older than that is accepted is final."""
         return _return_ms(self.poll_ms)
 
     def rules(self, quantity: str) -> CounterRules:
@@ -84,12 +85,11 @@ def _return_ms(poll_ms: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What a gateway said of a meter at a time."""
+class _Announced:
+    """What a gateway announced about a meter, as far as counting goes."""
 
     time_ms: int
     gateway: str
-    is_first: bool
     counting: Counting
     identity: Mapping[str, str]
     since_ms: int
@@ -99,57 +99,55 @@ def read_facts(store: Store, park: Park) -> dict[str, Counting]:
     """Read what is known of a park's meters.
 
     Raises:
-        StoreError: when the store cannot say.
+        StoreError: when the store cannot be read.
     """
-    database = raw_database(park.id)
-    told: dict[str, list[_Told]] = defaultdict(list)
-    for series in store.query(database, f'SELECT * FROM "{METERS}" GROUP BY "gateway", "meter"'):
-        for row in series.rows:
-            try:
-                one = _told(series.tags["gateway"], dict(zip(series.columns, row, strict=True)))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                _LOGGER.warning("%s: a point of %r makes no sense, left out: %s", database, METERS, error)
-            else:
-                told[series.tags["meter"]].append(one)
-    return {meter: _decisive(some, park, meter) for meter, some in told.items()}
+    stored = list(read_announcements(store, park.id))
+    announcers = first_announcers(stored)
+    announced: dict[str, list[_Announced]] = defaultdict(list)
+    for one in stored:
+        try:
+            announced[one.meter].append(_announced(one))
+        except (OverflowError, ValueError) as error:
+            _LOGGER.warning("%s: facts of %s cannot be used, skipped: %s", park.id, one.meter, error)
+    return {
+        meter: _decisive(some, maybe_owners(park, meter, announcers.get(meter)), announcers.get(meter))
+        for meter, some in announced.items()
+        if some
+    }
 
 
-def _decisive(told: Sequence[_Told], park: Park, meter: str) -> Counting:
-    """Choose the newest word of the gateway that may deliver the meter."""
-    first = sorted((one for one in told if one.is_first), key=lambda one: one.time_ms)
-    maybe_owner = first[0].gateway if first else None
-    maybe_meter = park.meters.get(meter)
-    related = () if maybe_meter is None else maybe_meter.gateway.values
-    # The last of several that held it, if it has said anything.
-    ranks = {gateway: rank for rank, gateway in enumerate(related or (maybe_owner,))}
-    newest = max(told, key=lambda one: (ranks.get(one.gateway, -1), one.time_ms))
-    joints = tuple(_joints(_entitled(told, maybe_meter, maybe_owner)))
-    return replace(newest.counting, gateway=maybe_owner, joints=joints)
+def _decisive(
+    announced: Sequence[_Announced], owners: Dated[str] | None, maybe_announcer: str | None
+) -> Counting:
+    """Return how a meter counts by the newest announcement of its last owner that announced anything."""
+    ranks = {} if owners is None else {gateway: rank for rank, gateway in enumerate(owners.values)}
+    newest = max(announced, key=lambda one: (ranks.get(one.gateway, -1), one.time_ms))
+    joints = tuple(_joints(_identities(_in_order(announced), owners)))
+    return replace(newest.counting, gateway=maybe_announcer, joints=joints)
 
 
-def _entitled(
-    told: Sequence[_Told], maybe_meter: ParkMeter | None, maybe_owner: str | None
+def _identities(
+    announced: Sequence[_Announced], owners: Dated[str] | None
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield what the gateways that might deliver the meter said of its device, and from when on it counts."""
-    if maybe_meter is None or not maybe_meter.gateway.spans:
-        for one in _in_order(one for one in told if maybe_owner in {one.gateway, None}):
-            yield one.since_ms, one.identity
+    """Yield what the owners (else all gateways) announced about the device, and since when it holds."""
+    if owners is None:
+        yield from ((one.since_ms, one.identity) for one in announced)
         return
-    for span in maybe_meter.gateway.spans:
-        its = [one for one in _in_order(told) if one.gateway == span.value and one.since_ms < span.to_ms]
+    for span in owners.spans:
+        its = [one for one in announced if one.gateway == span.value and one.since_ms < span.to_ms]
         before = [one.identity for one in its if one.since_ms <= span.from_ms]
         if before:  # what it found earlier it may have found at another device
             yield span.from_ms, dict(ChainMap(*map(dict, reversed(before))))
         yield from ((one.since_ms, one.identity) for one in its if one.since_ms > span.from_ms)
 
 
-def _in_order(told: Iterable[_Told]) -> list[_Told]:
-    return sorted(told, key=lambda one: (one.since_ms, one.time_ms))
+def _in_order(announced: Iterable[_Announced]) -> list[_Announced]:
+    return sorted(announced, key=attrgetter("since_ms", "time_ms"))
 
 
-def _joints(said: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[Joint]:
+def _joints(identities: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[Joint]:
     known: dict[str, str] = {}
-    for at_ms, identity in said:
+    for at_ms, identity in identities:
         changes = [
             f"{name} {known[name]} -> {value}"
             for name, value in identity.items()
@@ -160,12 +158,9 @@ def _joints(said: Iterable[tuple[int, Mapping[str, str]]]) -> Iterator[Joint]:
         known.update(identity)
 
 
-def _told(gateway: str, point: Mapping[str, Any]) -> _Told:
-    facts = parse_facts({**point, "counters": orjson.loads(str(point["counters"]))})
-    since_ms = point["time"] if facts.since_ms is None else min(facts.since_ms, point["time"])
-    return _Told(
-        point["time"], gateway, bool(point.get("first")), _counting(facts), _identity(facts), since_ms
-    )
+def _announced(one: Announcement) -> _Announced:
+    since_ms = one.time_ms if one.facts.since_ms is None else min(one.facts.since_ms, one.time_ms)
+    return _Announced(one.time_ms, one.gateway, _counting(one.facts), _identity(one.facts), since_ms)
 
 
 def _identity(facts: MeterFacts) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Which meters belong where: the points of `member`, from which dashboards list a zone's meters. Pure.
 
-A meter that delivers is a member of its zone, building and tenant, and of its gateway: that which the park
-description names, else the first that announced it. One that the park does not know is *unassigned*, under
-its gateway's id.
+A meter that delivers is a member of its zone, building and tenant, and of the gateway that owns it
+(`ingest.validation.owners`). One that the park does not know is *unassigned*, under the id of the gateway
+that announced it first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ingest.intervals.zone_use import belongs
 from ingest.store.line_protocol import encode_point
+from ingest.validation.owners import maybe_owners
 from metering.park.model import Park
 from metering.series import MEMBER, Level, MemberLevel
 
@@ -40,8 +41,8 @@ def memberships(park: Park, meter: str, instant_ms: int, *, announced_by: str | 
             maybe_group = belongs(maybe_known, level, instant_ms, park=park.id)
             if maybe_group is not None:
                 yield Membership(member_level, maybe_group)
-    has_relation = maybe_known is not None and maybe_known.gateway.spans
-    maybe_gateway = maybe_known.gateway.maybe_at(instant_ms) if maybe_known and has_relation else announced_by
+    maybe_dated = maybe_owners(park, meter, announced_by)
+    maybe_gateway = None if maybe_dated is None else maybe_dated.maybe_at(instant_ms)
     if maybe_gateway is not None:
         yield Membership(MemberLevel.GATEWAY, maybe_gateway)
 

@@ -1,4 +1,4 @@
-"""How far the rollup of a park is, kept in the derived database, so that a new process goes on from there.
+"""How far the rollup of a park is, kept in the derived database, so that a new process continues from there.
 
 Invariants, whatever fails or is killed:
 - A meter's `next_ms` moves only after every slot before it was published: the slots of a meter have no hole.
@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.rollup.series.replacement import write_lines
 from ingest.store.contract import Series, Store
 from ingest.store.line_protocol import Field, encode_point
@@ -71,7 +71,7 @@ class ParkProgress:
 
     grouped_ms: int | None = None
     noticed_ms: int | None = None
-    owed: tuple[Span, ...] = ()
+    owed: tuple[SlotSpan, ...] = ()
 
 
 class ProgressBook:
@@ -122,8 +122,8 @@ class ProgressBook:
         self._store.write(self._database, line)
 
 
-def _few(owed: Sequence[Span]) -> Sequence[Span]:
-    return owed if len(owed) <= _MAX_OWED else (Span(owed[0].start_ms, owed[-1].stop_ms),)
+def _few(owed: Sequence[SlotSpan]) -> Sequence[SlotSpan]:
+    return owed if len(owed) <= _MAX_OWED else (SlotSpan(owed[0].start_ms, owed[-1].stop_ms),)
 
 
 def _newest(series: Series) -> Mapping[str, Any]:
@@ -136,5 +136,5 @@ def _progress(point: Mapping[str, Any]) -> Progress:
 
 
 def _park_progress(point: Mapping[str, Any]) -> ParkProgress:
-    owed = tuple(Span(*ends_ms) for ends_ms in orjson.loads(point["owed"]))
+    owed = tuple(SlotSpan(*ends_ms) for ends_ms in orjson.loads(point["owed"]))
     return ParkProgress(point.get("grouped_ms"), point.get("noticed_ms"), owed)

@@ -1,6 +1,6 @@
 """Reads a park's raw database: which meters there are, their counters' reads, and what came late.
 
-Rows whose clock was not known to be right say an order and no time: they are passed over, everywhere.
+Rows whose clock was not known to be right give an order and no time: they are skipped everywhere.
 Queries name meters by a pattern of ids, which hold only lower-case letters, digits and hyphens.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ingest.intervals.counters import Read
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.store.contract import Series, Store
 from metering.park.model import Park
 from metering.quantities import Medium
@@ -67,7 +67,7 @@ class Edge:
 
 
 class RawDatabase:
-    """A park's readings; every method raises `StoreError` when the store cannot say."""
+    """A park's readings; every method raises `StoreError` when the store cannot be read."""
 
     def __init__(self, store: Store, park: Park) -> None:
         self._store = store
@@ -159,7 +159,7 @@ class RawDatabase:
         return found
 
     def highest_quarter_hours(
-        self, medium: Medium, meter: str, quantity: str, span: Span, *, count: int
+        self, medium: Medium, meter: str, quantity: str, span: SlotSpan, *, count: int
     ) -> tuple[list[float], int]:
         """Return the highest rises of a counter within a quarter-hour, as read, and of how many they are.
 
@@ -177,7 +177,7 @@ class RawDatabase:
         highest, counted = found
         return sorted((float(row[1]) for row in highest.rows), reverse=True), int(counted.rows[0][1])
 
-    def present(self, meters: Mapping[str, Medium], span: Span) -> dict[int, set[str]]:
+    def present(self, meters: Mapping[str, Medium], span: SlotSpan) -> dict[int, set[str]]:
         """Give, by start of slot, which of some meters have rows in it."""
         found: dict[int, set[str]] = defaultdict(set)
         if not meters:

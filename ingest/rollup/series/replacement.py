@@ -12,7 +12,7 @@ settled, as a read that came in time could still change it, leaves no history.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.intervals.spans import Span, runs
+from ingest.intervals.spans import SlotSpan, runs
 from ingest.rollup.series.derived import DerivedDatabase, Points, Tags
 from ingest.store.contract import Store
 from ingest.store.line_protocol import Field, encode_point
@@ -105,7 +105,7 @@ class Replacement:
 
     def _history(self, store: Store, revised: Sequence[_Change], reason: str, now_ms: int) -> Iterator[bytes]:
         times_ms = [change.time_ms for change in revised]
-        span = Span(min(times_ms), max(times_ms) + SLOT_MS)
+        span = SlotSpan(min(times_ms), max(times_ms) + SLOT_MS)
         keys = [key for key, _ in revised[0].tags]
         versions = DerivedDatabase(store, self._park).versions(self._measurement, span, keys=keys)
         for change in revised:

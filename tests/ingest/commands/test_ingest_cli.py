@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from ingest.command_line import cli
-from ingest.journal.journal import Journal, Record
+from ingest.journal.journal import Journal
+from ingest.journal.segments import Record
 
 NOON_MS = 1_790_078_400_000  # 2026-09-22T12:00:00Z
 PROGRAM = Path(sys.executable).with_name("zonewise-ingest")

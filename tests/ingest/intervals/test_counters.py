@@ -28,8 +28,8 @@ def reads(*values: int, every_ms: int = POLL_MS) -> list[tuple[int, int]]:
     return [(i * every_ms, value) for i, value in enumerate(values)]
 
 
-def rises(course: CounterSeries) -> list[int]:
-    return [after - before for before, after in pairwise(course.totals)]
+def rises(series: CounterSeries) -> list[int]:
+    return [after - before for before, after in pairwise(series.totals)]
 
 
 @pytest.mark.parametrize(
@@ -58,55 +58,55 @@ def rises(course: CounterSeries) -> list[int]:
 def test_verdicts(
     name: str, values: tuple[int, ...], rules: CounterRules, expected: list[int], rejected: int
 ) -> None:
-    course = unwrap(reads(*values), rules)
+    series = unwrap(reads(*values), rules)
 
-    assert (rises(course), course.rejected) == (expected, rejected), name
+    assert (rises(series), series.rejected) == (expected, rejected), name
 
 
 def test_a_dip_longer_than_the_return_time_is_a_reset() -> None:
-    course = unwrap(reads(5000, 0, 5003, every_ms=RULES.return_ms), CounterRules())
-    assert course.rejected == 1
+    series = unwrap(reads(5000, 0, 5003, every_ms=RULES.return_ms), CounterRules())
+    assert series.rejected == 1
 
     late = [(0, 5000), (POLL_MS, 0), (POLL_MS + RULES.return_ms + 1, 20)]
     assert rises(unwrap(late, RULES)) == [0, 20]
 
 
 def test_resets_and_breaks_are_noted_with_their_time() -> None:
-    course = unwrap(reads(5000, 5001, 4, 900, 1700, 1100, every_ms=HOLD_MS), RULES)
+    series = unwrap(reads(5000, 5001, 4, 900, 1700, 1100, every_ms=HOLD_MS), RULES)
 
-    assert course.flaws == (
+    assert series.doubtful_spans == (
         DoubtfulSpan(HOLD_MS, 2 * HOLD_MS, IntervalQuality.ESTIMATED),
         DoubtfulSpan(4 * HOLD_MS, 5 * HOLD_MS, IntervalQuality.SUSPECT),
     )
 
 
 def test_a_counter_that_rises_by_and_by_before_its_reset_is_no_spike() -> None:
-    course = unwrap(reads(*range(0, 1000, 50), 0, 7), RULES)
+    series = unwrap(reads(*range(0, 1000, 50), 0, 7), RULES)
 
-    assert course.totals[-1] == 950 + 7
+    assert series.totals[-1] == 950 + 7
 
 
 @pytest.mark.parametrize("every", [3, 10, 60])
 def test_spikes_soon_after_one_another_are_each_rejected(every: int) -> None:
     true = range(1_000_000, 1_001_000)
     shown = [value + 8_000_000 * (i % every == 1) for i, value in enumerate(true)]
-    course = unwrap(reads(*shown), RULES)
+    series = unwrap(reads(*shown), RULES)
 
-    assert course.totals[-1] - course.totals[0] == 999
-    assert course.rejected == sum(value > true[-1] for value in shown)
-    assert course.flaws == ()
+    assert series.totals[-1] - series.totals[0] == 999
+    assert series.rejected == sum(value > true[-1] for value in shown)
+    assert series.doubtful_spans == ()
 
 
 def test_rollovers_further_apart_than_the_return_time_all_count() -> None:
-    course = unwrap(reads(60_000, 100, 60_100, 200, every_ms=HOLD_MS), CounterRules(modulus=65536))
+    series = unwrap(reads(60_000, 100, 60_100, 200, every_ms=HOLD_MS), CounterRules(modulus=65536))
 
-    assert rises(course) == [5636, 60_000, 5636]
+    assert rises(series) == [5636, 60_000, 5636]
 
 
 def test_a_hold_ends_and_the_sum_stays_true() -> None:
-    course = unwrap([(0, 100), (POLL_MS, 99), (HOLD_MS + 1, 99), (HOLD_MS + POLL_MS, 105)], RULES)
+    series = unwrap([(0, 100), (POLL_MS, 99), (HOLD_MS + 1, 99), (HOLD_MS + POLL_MS, 105)], RULES)
 
-    assert rises(course) == [0, -1, 6]
+    assert rises(series) == [0, -1, 6]
 
 
 def test_the_highest_of_two_values_at_one_time_counts() -> None:
@@ -149,16 +149,16 @@ def minutes(*values: int) -> list[tuple[int, int]]:
 def test_no_verdict_counts_a_rise_above_the_cap(
     name: str, values: tuple[int, ...], expected: list[int], rejected: int
 ) -> None:
-    course = unwrap(minutes(*values), CAPPED)
+    series = unwrap(minutes(*values), CAPPED)
 
-    assert (rises(course), course.rejected) == (expected, rejected), name
+    assert (rises(series), series.rejected) == (expected, rejected), name
 
 
 def test_a_large_rise_over_a_long_gap_is_a_catch_up() -> None:
     nine_hours = [(0, 1_000_000), (9 * 60 * MINUTE_MS, 1_000_000 + 9 * 200_000)]
 
     assert rises(unwrap(nine_hours, CAPPED)) == [1_800_000]
-    assert unwrap(nine_hours, CAPPED).flaws == ()
+    assert unwrap(nine_hours, CAPPED).doubtful_spans == ()
 
 
 def test_at_any_gap_two_steps_are_allowed() -> None:
@@ -175,11 +175,11 @@ def test_a_jump_that_would_be_allowed_some_minutes_later_is_none_the_less_a_jump
 
 
 def test_a_jump_is_told_and_the_time_around_it_doubted() -> None:
-    course = unwrap(minutes(500_000, 501_000, 3_000_000, 3_001_000), CAPPED)
+    series = unwrap(minutes(500_000, 501_000, 3_000_000, 3_001_000), CAPPED)
     doubted_ms = 2 * MINUTE_MS + CAPPED.doubt_ms
 
-    assert course.excesses == (Excess(MINUTE_MS, 2 * MINUTE_MS, 2_499_000, rated_per_h(250), is_over=False),)
-    assert course.flaws == (
+    assert series.excesses == (Excess(MINUTE_MS, 2 * MINUTE_MS, 2_499_000, rated_per_h(250), is_over=False),)
+    assert series.doubtful_spans == (
         DoubtfulSpan(MINUTE_MS, 2 * MINUTE_MS, IntervalQuality.SUSPECT, is_gap=True),
         DoubtfulSpan(2 * MINUTE_MS, doubted_ms, IntervalQuality.SUSPECT),
     )
@@ -192,12 +192,12 @@ def test_a_jump_is_told_and_the_time_around_it_doubted() -> None:
 def test_after_half_an_hour_of_corrupt_reads_the_sum_is_true(corrupt: Callable[[int], int]) -> None:
     true = [500_000 + 1000 * i for i in range(120)]
     shown = [corrupt(i) if 40 <= i < 70 else value for i, value in enumerate(true)]
-    course = unwrap(minutes(*shown), CAPPED)
+    series = unwrap(minutes(*shown), CAPPED)
 
-    assert course.totals[-1] - course.totals[0] == 119_000
-    doubted = [flaw for flaw in course.flaws if flaw.quality is IntervalQuality.SUSPECT]
-    assert min(flaw.from_ms for flaw in doubted) == 39 * MINUTE_MS
-    assert max(flaw.to_ms for flaw in doubted) >= 70 * MINUTE_MS
+    assert series.totals[-1] - series.totals[0] == 119_000
+    doubted = [doubtful for doubtful in series.doubtful_spans if doubtful.quality is IntervalQuality.SUSPECT]
+    assert min(doubtful.from_ms for doubtful in doubted) == 39 * MINUTE_MS
+    assert max(doubtful.to_ms for doubtful in doubted) >= 70 * MINUTE_MS
 
 
 def test_a_cap_is_exact_beyond_floating_point() -> None:
@@ -232,12 +232,12 @@ def test_the_order_of_arrival_does_not_matter(
 def test_whatever_is_read_totals_are_whole_and_every_read_is_accounted_for(
     found: list[tuple[int, int]], rules: CounterRules
 ) -> None:
-    course = unwrap(found, rules)
+    series = unwrap(found, rules)
 
-    assert len(course.times_ms) == len(course.totals) == len(dict(found)) - course.rejected
-    assert all(type(total) is int for total in course.totals)
-    assert list(course.times_ms) == sorted(set(course.times_ms))
-    assert all(rise >= -2 * rules.step for rise in rises(course))
+    assert len(series.times_ms) == len(series.totals) == len(dict(found)) - series.rejected
+    assert all(type(total) is int for total in series.totals)
+    assert list(series.times_ms) == sorted(set(series.times_ms))
+    assert all(rise >= -2 * rules.step for rise in rises(series))
 
 
 @given(
@@ -249,9 +249,9 @@ def test_over_rollovers_the_sum_is_exact(steps: list[int], first: int) -> None:
     for step in steps:
         true.append(true[-1] + step)
 
-    course = unwrap(reads(*(value % 65_536 for value in true)), CounterRules(modulus=65_536))
+    series = unwrap(reads(*(value % 65_536 for value in true)), CounterRules(modulus=65_536))
 
-    assert rises(course) == steps
+    assert rises(series) == steps
 
 
 @given(st.data())
@@ -276,11 +276,11 @@ def test_a_window_gives_the_same_rises_as_all_of_history(data: st.DataObject) ->
     window = unwrap([read for read in found if read[0] >= from_ms - 2 * LOOK_BACK_MS], RULES)
     whole = unwrap(found, RULES)
 
-    def after(course: CounterSeries) -> list[tuple[int, int]]:
+    def after(series: CounterSeries) -> list[tuple[int, int]]:
         base = next(
-            (total for t, total in zip(course.times_ms, course.totals, strict=True) if t >= from_ms), 0
+            (total for t, total in zip(series.times_ms, series.totals, strict=True) if t >= from_ms), 0
         )
-        pairs = zip(course.times_ms, course.totals, strict=True)
+        pairs = zip(series.times_ms, series.totals, strict=True)
         return [(t, total - base) for t, total in pairs if t >= from_ms]
 
     assert after(window) == after(whole)
@@ -308,13 +308,13 @@ def test_with_a_cap_too_a_window_gives_the_same_as_all_of_history(rng: random.Ra
     window = unwrap([read for read in found if read[0] >= from_ms - 2 * LOOK_BACK_MS], rules)
     whole = unwrap(found, rules)
 
-    def after(course: CounterSeries) -> object:
-        first = next(i for i, time_ms in enumerate(course.times_ms) if time_ms >= from_ms)
-        base = course.totals[first]
-        totals = zip(course.times_ms[first:], (total - base for total in course.totals[first:]), strict=True)
-        flaws = [flaw for flaw in course.flaws if flaw.to_ms > from_ms]
-        excesses = [one for one in course.excesses if one.to_ms > from_ms]
-        return list(totals), flaws, excesses
+    def after(series: CounterSeries) -> object:
+        first = next(i for i, time_ms in enumerate(series.times_ms) if time_ms >= from_ms)
+        base = series.totals[first]
+        totals = zip(series.times_ms[first:], (total - base for total in series.totals[first:]), strict=True)
+        doubtful_spans = [doubtful for doubtful in series.doubtful_spans if doubtful.to_ms > from_ms]
+        excesses = [one for one in series.excesses if one.to_ms > from_ms]
+        return list(totals), doubtful_spans, excesses
 
     assert after(window) == after(whole)
 
@@ -322,9 +322,9 @@ def test_with_a_cap_too_a_window_gives_the_same_as_all_of_history(rng: random.Ra
 @given(st.randoms(use_true_random=False))
 def test_with_a_cap_every_counted_rise_is_within_it(rng: random.Random) -> None:
     rules = CounterRules(cap=RiseCap(600, 20))
-    course = unwrap(with_faults(rng), rules)
-    doubted = [flaw for flaw in course.flaws if flaw.quality is IntervalQuality.SUSPECT]
+    series = unwrap(with_faults(rng), rules)
+    doubted = [doubtful for doubtful in series.doubtful_spans if doubtful.quality is IntervalQuality.SUSPECT]
 
-    for (from_ms, to_ms), rise in zip(pairwise(course.times_ms), rises(course), strict=True):
-        is_doubted = any(flaw.from_ms <= from_ms and to_ms <= flaw.to_ms for flaw in doubted)
+    for (from_ms, to_ms), rise in zip(pairwise(series.times_ms), rises(series), strict=True):
+        is_doubted = any(doubtful.from_ms <= from_ms and to_ms <= doubtful.to_ms for doubtful in doubted)
         assert rules.allows(rise, to_ms - from_ms) or is_doubted

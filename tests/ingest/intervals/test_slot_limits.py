@@ -40,31 +40,33 @@ def test_what_is_a_rollover(before: int, after: int, is_rollover: bool) -> None:
 
 
 def test_a_fall_that_is_no_rollover_counts_nothing() -> None:
-    course = unwrap([(0, 62_000), (MINUTE, 30_000), (2 * MINUTE, 30_010)], CounterRules(modulus=M))
+    series = unwrap([(0, 62_000), (MINUTE, 30_000), (2 * MINUTE, 30_010)], CounterRules(modulus=M))
 
-    assert list(course.totals) == [62_000, 62_000, 62_010]
-    assert course.flaws == (DoubtfulSpan(0, MINUTE, SUSPECT),)
+    assert list(series.totals) == [62_000, 62_000, 62_010]
+    assert series.doubtful_spans == (DoubtfulSpan(0, MINUTE, SUSPECT),)
 
 
 @pytest.mark.parametrize(("before", "after", "quality"), [(5000, 49, ESTIMATED), (5000, 50, SUSPECT)])
 def test_what_is_a_reset(before: int, after: int, quality: IntervalQuality) -> None:
-    course = unwrap([(0, before), (MINUTE, after)], CounterRules())
+    series = unwrap([(0, before), (MINUTE, after)], CounterRules())
 
-    assert course.flaws == (DoubtfulSpan(0, MINUTE, quality),)
-    assert course.totals[-1] - course.totals[0] == (after if quality is ESTIMATED else 0)
+    assert series.doubtful_spans == (DoubtfulSpan(0, MINUTE, quality),)
+    assert series.totals[-1] - series.totals[0] == (after if quality is ESTIMATED else 0)
 
 
 @pytest.mark.parametrize(
     ("step", "fall", "is_jitter"), [(1, 2, True), (1, 3, False), (10, 20, True), (10, 21, False)]
 )
 def test_what_is_jitter(step: int, fall: int, is_jitter: bool) -> None:  # noqa: FBT001 - a table
-    assert (unwrap([(0, 5000), (MINUTE, 5000 - fall)], CounterRules(step=step)).flaws == ()) is is_jitter
+    assert (
+        unwrap([(0, 5000), (MINUTE, 5000 - fall)], CounterRules(step=step)).doubtful_spans == ()
+    ) is is_jitter
 
 
 def test_a_spike_may_end_at_the_very_value_before_it() -> None:
-    course = unwrap([(0, 5000), (MINUTE, 9000), (2 * MINUTE, 5000), (3 * MINUTE, 5001)], CounterRules())
+    series = unwrap([(0, 5000), (MINUTE, 9000), (2 * MINUTE, 5000), (3 * MINUTE, 5001)], CounterRules())
 
-    assert (list(course.totals), course.rejected, course.flaws) == ([5000, 5000, 5001], 1, ())
+    assert (list(series.totals), series.rejected, series.doubtful_spans) == ([5000, 5000, 5001], 1, ())
 
 
 def test_a_value_is_held_for_half_an_hour_and_not_longer() -> None:
@@ -104,14 +106,14 @@ def test_no_reads_are_no_values() -> None:
 
 def test_a_flaw_marks_the_slots_that_it_reaches_into_and_the_worst_counts() -> None:
     reads = [(t, 1000 + t // MINUTE) for t in range(0, 5 * SLOT_MS + 1, MINUTE)]
-    course = unwrap(reads, CounterRules())
-    flaws = (
+    series = unwrap(reads, CounterRules())
+    doubtful_spans = (
         DoubtfulSpan(SLOT_MS, 2 * SLOT_MS, SUSPECT),
         DoubtfulSpan(SLOT_MS + 1, 2 * SLOT_MS + 1, ESTIMATED),
     )
-    flawed = type(course)(course.times_ms, course.totals, flaws)
+    doubtful_slots = type(series)(series.times_ms, series.totals, doubtful_spans)
 
-    found = slot_values(flawed, start_ms=0, stop_ms=5 * SLOT_MS, tolerance_ms=0)
+    found = slot_values(doubtful_slots, start_ms=0, stop_ms=5 * SLOT_MS, tolerance_ms=0)
 
     assert [one.quality for one in found] == [MEASURED, SUSPECT, ESTIMATED, MEASURED, MEASURED]
 

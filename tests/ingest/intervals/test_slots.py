@@ -70,9 +70,9 @@ def test_a_slot_within_a_gap_of_which_nothing_is_known_has_no_value(
     gaps: list[tuple[int, int]], expected: list[IntervalQuality]
 ) -> None:
     times_ms = [minute * MINUTE_MS for minute in range(46)]
-    flaws = tuple(DoubtfulSpan(a * MINUTE_MS, b * MINUTE_MS, SUSPECT, is_gap=True) for a, b in gaps)
-    course = CounterSeries(times_ms, list(range(46)), flaws)
-    found = slot_values(course, start_ms=0, stop_ms=3 * SLOT_MS, tolerance_ms=0)
+    doubtful_spans = tuple(DoubtfulSpan(a * MINUTE_MS, b * MINUTE_MS, SUSPECT, is_gap=True) for a, b in gaps)
+    series = CounterSeries(times_ms, list(range(46)), doubtful_spans)
+    found = slot_values(series, start_ms=0, stop_ms=3 * SLOT_MS, tolerance_ms=0)
 
     assert [one.quality for one in found] == expected
     assert [one.value for one in found] == [None if one is MISSING else 15 for one in expected]

@@ -3,7 +3,9 @@
 import os
 from datetime import date
 
-from ingest.journal.journal import Journal, JournalReader, Record
+from ingest.journal.journal import Journal
+from ingest.journal.reader import JournalReader
+from ingest.journal.segments import Record
 
 DAY_MS = 86_400_000
 NOON_MS = 1_790_078_400_000  # 2026-09-22T12:00:00Z

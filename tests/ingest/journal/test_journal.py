@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import JournalError, JournalLocked
-from ingest.journal.journal import Journal, JournalReader, Place, Record, SegmentName
+from ingest.journal.journal import Journal
+from ingest.journal.reader import JournalReader, SegmentName
+from ingest.journal.segments import JournalPlace, Record
 from tests.ingest.journal.journal_records import DAY, DAY_MS, NOON_MS, bodies, record
 from tests.peers.full_disk import files_limited_to
 
@@ -203,7 +205,7 @@ def test_the_journal_is_kept_for_ever_by_default(tmp_path: Path) -> None:
 
 def test_a_place_that_is_gone_gives_nothing(tmp_path: Path) -> None:
     reader = JournalReader(tmp_path)
-    assert reader.maybe_record(Place("demo", "2026-09-22.1.1.zwj", 19, 0)) is None
+    assert reader.maybe_record(JournalPlace("demo", "2026-09-22.1.1.zwj", 19, 0)) is None
     assert list(reader.read("demo")) == []
     assert reader.parks() == ()
 
@@ -219,7 +221,8 @@ def test_names_of_segments_are_read_as_written() -> None:
 _WRITER = """
 import sys
 from pathlib import Path
-from ingest.journal.journal import Journal, Record
+from ingest.journal.journal import Journal
+from ingest.journal.segments import Record
 with Journal(Path(sys.argv[1]), full_bytes=20_000) as journal:
     for number in range(100_000):
         record = Record("zonewise/v1/demo/gw-1/data", 1_790_078_400_000, (), b"%020d" % number)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ingest.errors import JournalError
-from ingest.journal.journal import Journal, JournalReader, Record
-from ingest.journal.segments import encode_frame
+from ingest.journal.journal import Journal
+from ingest.journal.reader import JournalReader
+from ingest.journal.segments import Record, encode_frame
 from tests.ingest.journal.journal_records import bodies, record
 from tests.peers.full_disk import files_limited_to
 
@@ -20,7 +21,8 @@ _ON_A_SMALL_DISK = """
 import sys
 from pathlib import Path
 from ingest.errors import JournalError
-from ingest.journal.journal import Journal, Record
+from ingest.journal.journal import Journal
+from ingest.journal.segments import Record
 folder = Path(sys.argv[1])
 filler = folder / "filler"
 filler.write_bytes(bytes(40_000))

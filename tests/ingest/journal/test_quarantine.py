@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from ingest.commands.quarantine import command
 from ingest.errors import QuarantineError
-from ingest.journal.journal import Place
-from ingest.journal.quarantine import Entry, Limits, Quarantine
+from ingest.journal.quarantine import Quarantine, QuarantineLimits
+from ingest.journal.quarantine_entry import QuarantineEntry
+from ingest.journal.segments import JournalPlace
 from tests.peers.full_disk import files_limited_to
 
 NOON_MS = 1_790_078_400_000  # 2026-09-22T12:00:00Z
 DAY_MS = 86_400_000
-PLACE = Place("demo", "2026-09-22.1.1.zwj", 19, 3)
-ENTRY = Entry(
+PLACE = JournalPlace("demo", "2026-09-22.1.1.zwj", 19, 3)
+ENTRY = QuarantineEntry(
     park="demo",
     reason="foreign_meter",
     received_at_ms=NOON_MS,
@@ -127,7 +128,7 @@ def test_whatever_a_stranger_wrote_is_kept_as_far_as_it_can_be(
 
 
 def test_a_quota_counts_a_gateways_entries_of_a_day_also_after_a_restart(tmp_path: Path) -> None:
-    limits = Limits(gateway_day_bytes=500)
+    limits = QuarantineLimits(gateway_day_bytes=500)
     for _ in range(2):
         with Quarantine(tmp_path, limits=limits) as quarantine:
             assert not quarantine.is_full("demo", "gw-1", NOON_MS)
@@ -146,7 +147,7 @@ def test_files_older_than_is_kept_are_deleted_whatever_the_instance(
     other = replace(ENTRY, received_at_ms=NOON_MS + DAY_MS)
     with (
         Quarantine(tmp_path, instance="1-replay") as replaying,
-        Quarantine(tmp_path, limits=Limits(keep_days=30)) as quarantine,
+        Quarantine(tmp_path, limits=QuarantineLimits(keep_days=30)) as quarantine,
     ):
         replaying.add([ENTRY])
         quarantine.add([ENTRY, other])

@@ -2,9 +2,8 @@
 
 import json
 
-from ingest.journal.journal import Place
-from ingest.journal.quarantine import Entry
-from ingest.journal.segments import Record
+from ingest.journal.quarantine_entry import QuarantineEntry
+from ingest.journal.segments import JournalPlace, Record
 from ingest.pipeline.ahead import Ahead, maybe_due_ms
 from ingest.validation.rows import MAX_AHEAD_MS
 
@@ -12,9 +11,11 @@ NOON_MS = 1_790_078_400_000
 HOUR = 3_600_000
 
 
-def entry(number: int, *, reason: str = "absurd_time", rows: tuple[int, ...] | None = (0,)) -> Entry:
-    place = Place("demo", "2026-09-22.1.1.zwj", number, 0)
-    return Entry("demo", reason, NOON_MS, place, 1, rows=rows, gateway="gw-1")
+def entry(
+    number: int, *, reason: str = "absurd_time", rows: tuple[int, ...] | None = (0,)
+) -> QuarantineEntry:
+    place = JournalPlace("demo", "2026-09-22.1.1.zwj", number, 0)
+    return QuarantineEntry("demo", reason, NOON_MS, place, 1, rows=rows, gateway="gw-1")
 
 
 def record(*times_ms: object) -> Record:

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from ingest.events.book import EventBook
-from ingest.pipeline.writer import ALARM_AFTER_MS, LateNotices, ParkWriter, pause_s
+from ingest.events.open_events import OpenEvents
+from ingest.pipeline.writer import ALARM_AFTER_MS, LateNotices, ParkWriter
 from ingest.store.contract import Store
 from ingest.store.influx import open_store
 from ingest.store.settings import Flavour, StoreConfig
@@ -27,17 +27,17 @@ def row(number: int, taken_at_ms: int = NOW_MS) -> StoredRow:
     )
 
 
-def writer(url: str, events: EventBook | None = None, *, step_ms: int = 0) -> ParkWriter:
+def writer(url: str, events: OpenEvents | None = None, *, step_ms: int = 0) -> ParkWriter:
     return writer_into(open_store(StoreConfig(flavour=Flavour.ONE, url=url)), events, step_ms=step_ms)
 
 
-def writer_into(store: Store, events: EventBook | None = None, *, step_ms: int = 0) -> ParkWriter:
+def writer_into(store: Store, events: OpenEvents | None = None, *, step_ms: int = 0) -> ParkWriter:
     ticks = itertools.count(NOW_MS, step_ms)
     return ParkWriter(
         store,
         "demo",
         instance="1",
-        events=events or EventBook(),
+        events=events or OpenEvents(),
         clock_ms=lambda: next(ticks),
         jitter=lambda: 1.0,
     )
@@ -73,7 +73,7 @@ async def test_nobody_there_is_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_denial_is_an_event_until_it_works(status: int) -> None:
-    events = EventBook()
+    events = OpenEvents()
     with answering([Answer(status, b'{"error":"no"}'), DONE]) as peer:
         assert await writer(peer.url, events).write_rows([row(1)]) == []
     assert [(one.kind, one.is_open) for one in events.take(NOW_MS)] == [
@@ -83,7 +83,7 @@ async def test_a_denial_is_an_event_until_it_works(status: int) -> None:
 
 
 async def test_an_outage_of_more_than_a_minute_is_an_event() -> None:
-    events = EventBook()
+    events = OpenEvents()
     with answering([Answer(503), Answer(503), Answer(503), DONE]) as peer:
         await writer(peer.url, events, step_ms=ALARM_AFTER_MS // 2).write_rows([row(1)])
     assert [(one.kind, one.is_open) for one in events.take(NOW_MS)] == [
@@ -117,14 +117,6 @@ async def test_nothing_is_written_of_nothing() -> None:
     with answering([DONE]) as peer:
         assert await writer(peer.url).write_points([]) == []
         assert peer.requests == []
-
-
-def test_pauses_grow_are_capped_and_jittered() -> None:
-    assert [pause_s(attempt, 0.0) for attempt in range(6)] == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0]
-    assert pause_s(10_000, 0.0) == 5.0
-    assert pause_s(5, 0.999) == pytest.approx(3.5, abs=0.01)
-    assert pause_s(0, 0.0, retry_after_s=2) == 2
-    assert pause_s(0, 0.0, retry_after_s=3600) == 5.0
 
 
 def test_late_is_more_than_a_minute_after_the_end_of_the_slot() -> None:

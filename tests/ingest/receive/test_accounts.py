@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.receive.accounts import Account, Accounts
-from ingest.receive.acks import AckBook, Outcome
+from ingest.receive.acks import Outcome, PendingAcks
 from ingest.receive.deliveries import Deliveries
 from metering.messages.ack import covers
 from metering.messages.data import MessageId
@@ -46,7 +46,7 @@ def test_a_snapshot_is_not_the_book() -> None:
     st.lists(st.tuples(st.sampled_from(["gw-1", "gw-2"]), st.integers(1, 40), st.integers(0, 9)), max_size=40)
 )
 def test_each_outcome_is_told_once_and_to_its_gateway(outcomes: list[tuple[str, int, int]]) -> None:
-    book = AckBook()
+    book = PendingAcks()
     for gateway, seq, bad in outcomes:
         book.add(gateway, Outcome(MessageId(EPOCH, seq), 10 - bad, ((bad, "bad_row"),) if bad else ()))
     told = dict(book.take(7))
@@ -73,5 +73,5 @@ def test_a_delivery_is_pending_then_recent_then_forgotten() -> None:
     assert deliveries.maybe_outcome("gw-1", ids[2], b"other body") is None
     assert deliveries.maybe_outcome("gw-1", ids[0], b"body") is None
     assert deliveries.begin("gw-1", ids[0])
-    deliveries.give_up("gw-1", ids[0])
+    deliveries.cancel("gw-1", ids[0])
     assert deliveries.begin("gw-1", ids[0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.events.book import REPEAT_MS, ROLLUP_KINDS, RUN_KINDS, read_open
+from ingest.events.open_events import REPEAT_MS, ROLLUP_KINDS, RUN_KINDS, read_open
 from ingest.rollup.job import Rollup
 from ingest.rollup.series.facts import Joint, read_facts
 from ingest.rollup.service import ParkFolder, Service

@@ -1,6 +1,6 @@
 """Late notices: each is dealt with once, a stream of them together."""
 
-from ingest.intervals.spans import Span, merged, runs
+from ingest.intervals.spans import SlotSpan, merged, runs
 from ingest.rollup.late import LateNoticeLog
 from ingest.rollup.series.raw import LateNotice
 from metering.series import LATE_REREAD_MS, SLOT_MS
@@ -54,11 +54,14 @@ def test_the_last_ten_minutes_are_read_again() -> None:
 
 
 def test_spans_are_merged_and_runs_found() -> None:
-    one, two, far = Span(0, SLOT_MS), Span(SLOT_MS, 3 * SLOT_MS), Span(9 * SLOT_MS, 10 * SLOT_MS)
+    one, two, far = SlotSpan(0, SLOT_MS), SlotSpan(SLOT_MS, 3 * SLOT_MS), SlotSpan(9 * SLOT_MS, 10 * SLOT_MS)
 
-    assert merged([far, two, one]) == [Span(0, 3 * SLOT_MS), far]
-    assert runs([2 * SLOT_MS, 0, 9 * SLOT_MS, SLOT_MS]) == [Span(0, 3 * SLOT_MS), far]
-    assert list(Span(0, 3 * SLOT_MS).chunks(2)) == [Span(0, 2 * SLOT_MS), Span(2 * SLOT_MS, 3 * SLOT_MS)]
+    assert merged([far, two, one]) == [SlotSpan(0, 3 * SLOT_MS), far]
+    assert runs([2 * SLOT_MS, 0, 9 * SLOT_MS, SLOT_MS]) == [SlotSpan(0, 3 * SLOT_MS), far]
+    assert list(SlotSpan(0, 3 * SLOT_MS).chunks(2)) == [
+        SlotSpan(0, 2 * SLOT_MS),
+        SlotSpan(2 * SLOT_MS, 3 * SLOT_MS),
+    ]
 
 
 def test_notices_of_a_clock_that_was_set_back_are_read() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.intervals.spans import Span
+from ingest.intervals.spans import SlotSpan
 from ingest.rollup.job import Rollup
 from ingest.rollup.series.progress import Asleep, ParkProgress, Progress, ProgressBook
 from ingest.store.contract import Store
@@ -25,8 +25,8 @@ def park(request: pytest.FixtureRequest, tmp_path: Path) -> SmallPark:
     return small_park_in(store, tmp_path)
 
 
-def spans(count: int) -> tuple[Span, ...]:
-    return tuple(Span(2 * i * SLOT_MS, (2 * i + 1) * SLOT_MS) for i in range(count))
+def spans(count: int) -> tuple[SlotSpan, ...]:
+    return tuple(SlotSpan(2 * i * SLOT_MS, (2 * i + 1) * SLOT_MS) for i in range(count))
 
 
 def test_nothing_kept_is_nothing_derived(park: SmallPark) -> None:
@@ -58,7 +58,7 @@ def test_owed_spans_are_kept_one_by_one_up_to_500_and_then_as_one(park: SmallPar
 
     book.write_park(ParkProgress(0, 0, spans(501)))
 
-    assert book.read()[1].owed == (Span(0, 1001 * SLOT_MS),)
+    assert book.read()[1].owed == (SlotSpan(0, 1001 * SLOT_MS),)
 
 
 def test_a_cycle_with_nothing_due_writes_nothing(park: SmallPark) -> None:

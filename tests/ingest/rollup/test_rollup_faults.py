@@ -8,7 +8,7 @@ import pytest
 from ingest.rollup.job import Rollup
 from ingest.store.contract import Store
 from ingest.store.line_protocol import Field, encode_point
-from ingest.validation.registry import Announcement, encode_announcement
+from ingest.validation.announcements import Announcement, encode_announcement
 from metering.messages.birth import CounterFacts, MeterFacts
 from metering.quantities import Medium
 from metering.series import SLOT_MS, raw_database

@@ -23,7 +23,7 @@ STEP = {"step": 1, "modulus": None}
 FACTS = {"model": "m", "profile": "p", "medium": "water", "poll_s": 60, "serial": None, "counters": {}}
 
 
-def judge() -> MessageValidator:
+def validator() -> MessageValidator:
     park = Park("demo", "Demo", ZoneInfo("UTC"), {}, {}, {}, {})
     return MessageValidator(park, Registry(park))
 
@@ -44,41 +44,41 @@ def good(**changes: object) -> bytes:
 
 @pytest.mark.parametrize("body", [good(), deflate(good())])
 def test_positions_count_over_all_blocks(body: bytes) -> None:
-    verdict = judge().judge(data(body))
-    assert verdict.maybe_id == MessageId(EPOCH, 5)
-    assert [row.position for row in verdict.stored] == [0, 2]
-    assert [(row.position, row.reason, row.meter) for row in verdict.refused] == [
+    result = validator().validate(data(body))
+    assert result.maybe_id == MessageId(EPOCH, 5)
+    assert [row.position for row in result.stored] == [0, 2]
+    assert [(row.position, row.reason, row.meter) for row in result.refused] == [
         (1, "wrong_column_count", "m-2"),
         (3, "wrong_column_count", "m-2"),
     ]
-    assert verdict.rows == 4
+    assert result.rows == 4
 
 
 def test_a_message_without_properties_is_known_by_its_body() -> None:
-    assert judge().judge(data(good(), ())).maybe_id == MessageId(EPOCH, 5)
+    assert validator().validate(data(good(), ())).maybe_id == MessageId(EPOCH, 5)
 
 
 def test_what_cannot_be_decoded_is_known_by_its_properties() -> None:
-    verdict = judge().judge(data(b"{"))
-    assert (verdict.maybe_reason, verdict.maybe_id, verdict.rows) == ("not_json", MessageId(EPOCH, 5), 2)
-    verdict = judge().judge(data(b"{", TAGS[:2]))
-    assert (verdict.maybe_reason, verdict.maybe_id, verdict.rows) == ("not_json", None, 0)
+    result = validator().validate(data(b"{"))
+    assert (result.maybe_reason, result.maybe_id, result.rows) == ("not_json", MessageId(EPOCH, 5), 2)
+    result = validator().validate(data(b"{", TAGS[:2]))
+    assert (result.maybe_reason, result.maybe_id, result.rows) == ("not_json", None, 0)
 
 
 def test_body_and_properties_must_name_the_same_message() -> None:
-    verdict = judge().judge(data(good(seq=6)))
-    assert (verdict.maybe_reason, verdict.maybe_id) == ("id_mismatch", MessageId(EPOCH, 5))
+    result = validator().validate(data(good(seq=6)))
+    assert (result.maybe_reason, result.maybe_id) == ("id_mismatch", MessageId(EPOCH, 5))
 
 
 def test_more_rows_than_a_gateway_builds_are_refused_before_they_are_judged() -> None:
     block = {"medium": "water", "quantities": [], "rows": [[]] * 501}
-    verdict = judge().judge(data(good(blocks=[block])))
-    assert (verdict.maybe_reason, verdict.refused) == ("too_large", ())
+    result = validator().validate(data(good(blocks=[block])))
+    assert (result.maybe_reason, result.refused) == ("too_large", ())
 
 
 def test_a_record_is_judged_alike_at_any_time() -> None:
     record = data(good())
-    assert judge().judge(record) == judge().judge(record)
+    assert validator().validate(record) == validator().validate(record)
 
 
 def born(**changes: object) -> Record:
@@ -91,8 +91,8 @@ def born(**changes: object) -> Record:
 
 
 def test_a_row_of_another_medium_than_its_meters_is_refused() -> None:
-    one = judge()
-    one.judge(born(meters={"m-1": {**FACTS, "medium": "electricity"}}))
+    one = validator()
+    one.validate(born(meters={"m-1": {**FACTS, "medium": "electricity"}}))
     block = {
         "medium": "water",
         "quantities": ["volume_l"],
@@ -103,22 +103,22 @@ def test_a_row_of_another_medium_than_its_meters_is_refused() -> None:
         "quantities": ["energy_import_wh"],
         "rows": [["m-1", NOW_MS, 0, 1]],
     }
-    verdict = one.judge(data(good(blocks=[block, electricity])))
-    assert verdict.refused == [(0, "wrong_medium", "m-1")]
-    assert [row.position for row in verdict.stored] == [1, 2]
+    result = one.validate(data(good(blocks=[block, electricity])))
+    assert result.refused == [(0, "wrong_medium", "m-1")]
+    assert [row.position for row in result.stored] == [1, 2]
 
 
 def test_rows_of_one_instant_in_two_blocks_are_found() -> None:
     block = {"medium": "water", "quantities": ["volume_l"], "rows": [["m-1", NOW_MS, 0, 1]]}
     other = {"medium": "water", "quantities": ["flow_m3h"], "rows": [["m-1", NOW_MS, 0, 1.5]]}
-    verdict = judge().judge(data(good(blocks=[block, other])))
-    assert verdict.refused == [(1, "same_instant", "m-1")]
+    result = validator().validate(data(good(blocks=[block, other])))
+    assert result.refused == [(1, "same_instant", "m-1")]
 
 
 def test_a_birth_gives_points_and_no_rows() -> None:
-    verdict = judge().judge(born())
-    assert (verdict.maybe_reason, verdict.maybe_id, verdict.rows) == (None, None, 0)
-    assert [line.split(b" ")[0] for line in verdict.points] == [b"meters,gateway=gw-1,meter=m-1,park=demo"]
+    result = validator().validate(born())
+    assert (result.maybe_reason, result.maybe_id, result.rows) == (None, None, 0)
+    assert [line.split(b" ")[0] for line in result.points] == [b"meters,gateway=gw-1,meter=m-1,park=demo"]
 
 
 @pytest.mark.parametrize(
@@ -144,41 +144,41 @@ def test_a_birth_gives_points_and_no_rows() -> None:
     ],
 )
 def test_a_bad_birth_is_refused(changes: dict[str, Any], reason: str) -> None:
-    assert judge().judge(born(**changes)).maybe_reason == reason
+    assert validator().validate(born(**changes)).maybe_reason == reason
 
 
 def test_a_refused_birth_has_no_effect() -> None:
-    one = judge()
+    one = validator()
     both = {"m-1": FACTS, "m-2": {**FACTS, "poll_s": float("inf")}}
-    assert one.judge(born(meters=both)).maybe_reason == "bad_envelope"
-    assert one.judge(born()).points == judge().judge(born()).points
+    assert one.validate(born(meters=both)).maybe_reason == "bad_envelope"
+    assert one.validate(born()).points == validator().validate(born()).points
 
 
 def test_a_birth_is_not_acknowledged_whatever_its_properties() -> None:
-    verdict = judge().judge(replace(born(gateway="gw-2"), properties=TAGS))
-    assert (verdict.maybe_reason, verdict.maybe_id, verdict.rows) == ("gateway_mismatch", None, 0)
+    result = validator().validate(replace(born(gateway="gw-2"), properties=TAGS))
+    assert (result.maybe_reason, result.maybe_id, result.rows) == ("gateway_mismatch", None, 0)
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda noise: good().replace(b"volume_l", noise)))
 def test_whatever_the_bytes_there_is_a_verdict_and_rows_add_up(body: bytes) -> None:
-    verdict = judge().judge(data(body))
-    assert verdict.maybe_reason is None or verdict.maybe_reason in (*REASONS, "id_mismatch")
-    if verdict.maybe_reason is None:
-        assert len(verdict.stored) + len(verdict.refused) == verdict.rows
+    result = validator().validate(data(body))
+    assert result.maybe_reason is None or result.maybe_reason in (*REASONS, "id_mismatch")
+    if result.maybe_reason is None:
+        assert len(result.stored) + len(result.refused) == result.rows
     else:
-        assert (verdict.stored, verdict.refused) == ((), ())
+        assert (result.stored, result.refused) == ((), ())
 
 
 class Failing(MessageValidator):
     """A judge with a bug."""
 
-    def judge(self, record: Record) -> ValidationResult:
+    def validate(self, record: Record) -> ValidationResult:
         """Fail."""
         raise ZeroDivisionError(record.topic)
 
 
 def test_a_bug_of_ours_sets_one_message_aside() -> None:
     park = Park("demo", "Demo", ZoneInfo("UTC"), {}, {}, {}, {})
-    verdict = validate_safely(Failing(park, Registry(park)), data(good()))
-    assert (verdict.maybe_reason, verdict.maybe_id) == ("unexpected_error", MessageId(EPOCH, 5))
-    assert "ZeroDivisionError" in verdict.detail
+    result = validate_safely(Failing(park, Registry(park)), data(good()))
+    assert (result.maybe_reason, result.maybe_id) == ("unexpected_error", MessageId(EPOCH, 5))
+    assert "ZeroDivisionError" in result.detail

@@ -6,13 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ingest.validation.registry import (
-    MAX_CHANGES_A_DAY,
-    MAX_UNKNOWN,
-    Announcement,
-    Registry,
-    encode_announcement,
-)
+from ingest.validation.announcements import Announcement, encode_announcement
+from ingest.validation.registry import MAX_CHANGES_A_DAY, MAX_UNKNOWN, Registry
 from ingest.validation.rows import RowReason
 from metering.errors import MalformedMessage
 from metering.messages.birth import Birth, CounterFacts, MeterFacts

@@ -15,8 +15,8 @@ from ingest.validation.rows import (
     MAX_CACHED_BYTES,
     MAX_CACHED_SETS,
     Columns,
-    Judged,
     RowReason,
+    ValidatedRows,
     Vocabulary,
 )
 from metering.messages.data import MAX_COLUMNS
@@ -31,16 +31,16 @@ def admit_all(_meter: str, _taken_at_ms: int) -> RowReason | None:
     return None
 
 
-def judge(rows: list[Any], names: tuple[str, ...] = NAMES) -> Judged:
-    judged = Judged()
-    Columns("demo", Medium.ELECTRICITY, names, VOCABULARY).judge(rows, 0, admit_all, NOW_MS, judged)
-    return judged
+def validate(rows: list[Any], names: tuple[str, ...] = NAMES) -> ValidatedRows:
+    validated = ValidatedRows()
+    Columns("demo", Medium.ELECTRICITY, names, VOCABULARY).validate(rows, 0, admit_all, NOW_MS, validated)
+    return validated
 
 
 def only_line(row: list[Any], names: tuple[str, ...] = NAMES) -> str:
-    judged = judge([row], names)
-    assert judged.refused == []
-    return judged.stored[0].line.decode()
+    validated = validate([row], names)
+    assert validated.refused == []
+    return validated.stored[0].line.decode()
 
 
 def test_a_good_row_becomes_its_line() -> None:
@@ -68,16 +68,16 @@ def test_a_row_of_nothing_but_nulls_is_stored_with_its_quality() -> None:
     ],
 )
 def test_time_is_judged_against_2020_and_five_minutes_after_receipt(taken_at_ms: int, is_good: bool) -> None:  # noqa: FBT001 - a column of the table
-    judged = judge([["m-1", taken_at_ms, 0, 1, None, None]])
-    assert [row.reason for row in judged.refused] == ([] if is_good else [RowReason.ABSURD_TIME])
+    validated = validate([["m-1", taken_at_ms, 0, 1, None, None]])
+    assert [row.reason for row in validated.refused] == ([] if is_good else [RowReason.ABSURD_TIME])
 
 
 def test_rows_of_a_meter_may_go_back_in_time() -> None:
     """The order is no promise: a gateway whose clock was set back by a day goes on with true times."""
     times = [NOW_MS, NOW_MS - 86_400_000, NOW_MS - 86_399_000, NOW_MS - 86_400_000]
-    judged = judge([["m-1", time_ms, 0, 1, None, None] for time_ms in times])
-    assert judged.refused == []
-    assert [row.taken_at_ms for row in judged.stored] == times
+    validated = validate([["m-1", time_ms, 0, 1, None, None] for time_ms in times])
+    assert validated.refused == []
+    assert [row.taken_at_ms for row in validated.stored] == times
 
 
 @pytest.mark.parametrize(
@@ -93,25 +93,25 @@ def test_rows_of_a_meter_may_go_back_in_time() -> None:
     ],
 )
 def test_a_bad_value_is_nulled_alone_and_counted(value: Any, flag: ReadingFlag) -> None:  # noqa: ANN401 - anything
-    judged = judge([["m-1", NOW_MS, 0, 7, 1.5, value]])
-    assert judged.bad_values == Counter({flag: 1})
-    assert judged.stored[0].line.startswith(
+    validated = validate([["m-1", NOW_MS, 0, 7, 1.5, value]])
+    assert validated.bad_values == Counter({flag: 1})
+    assert validated.stored[0].line.startswith(
         b"electricity,meter=m-1,park=demo quality=%di,energy_import_wh=7.0,active_power_w=1.5 " % flag
     )
 
 
 @pytest.mark.parametrize(("value", "is_whole"), [(12, True), (12.0, True), (1e3, True), (12.7, False)])
 def test_a_counter_is_a_whole_number_or_nulled(value: float, is_whole: bool) -> None:  # noqa: FBT001 - a column of the table
-    judged = judge([["m-1", NOW_MS, 0, value, 1.5, None]])
-    line = judged.stored[0].line
+    validated = validate([["m-1", NOW_MS, 0, value, 1.5, None]])
+    line = validated.stored[0].line
     assert (b"energy_import_wh=%b," % str(float(value)).encode() in line) is is_whole
     assert (b"quality=%di" % (0 if is_whole else ReadingFlag.NOT_WHOLE) in line) is True
-    assert judged.bad_values == ({} if is_whole else {ReadingFlag.NOT_WHOLE: 1})
+    assert validated.bad_values == ({} if is_whole else {ReadingFlag.NOT_WHOLE: 1})
     assert b"active_power_w=1.5" in line
 
 
 def test_of_two_rows_of_one_meter_and_instant_the_second_is_set_aside() -> None:
-    judged = judge(
+    validated = validate(
         [
             ["m-1", NOW_MS, 0, 12, 1.5, None],
             ["m-1", NOW_MS, 0, 13, 1.5, None],
@@ -120,9 +120,9 @@ def test_of_two_rows_of_one_meter_and_instant_the_second_is_set_aside() -> None:
             ["m-1", NOW_MS, 0, 12, 1.5, None],
         ]
     )
-    assert judged.refused == [(1, RowReason.SAME_INSTANT, "m-1")]
+    assert validated.refused == [(1, RowReason.SAME_INSTANT, "m-1")]
     # The same row twice is one point, and each of the two is stored.
-    assert [row.position for row in judged.stored] == [0, 2, 3, 4]
+    assert [row.position for row in validated.stored] == [0, 2, 3, 4]
 
 
 def test_bits_of_ingest_are_its_own_and_those_of_the_gateway_stay() -> None:
@@ -177,7 +177,7 @@ def test_a_small_set_is_not_larger_than_the_cache_says() -> None:
 
 
 def test_a_meter_of_a_refused_row_is_cut_to_a_bounded_length() -> None:
-    (refused,) = judge([["m" * 100_000, NOW_MS]]).refused
+    (refused,) = validate([["m" * 100_000, NOW_MS]]).refused
     assert len(refused.meter) <= 100
 
 
@@ -198,10 +198,10 @@ NEARLY = st.tuples(
 
 @given(st.lists(JSON | NEARLY, max_size=6))
 def test_whatever_the_rows_each_is_stored_or_refused_in_one_place(rows: list[Any]) -> None:
-    judged = judge(rows)
-    positions = [row.position for row in judged.stored] + [row.position for row in judged.refused]
+    validated = validate(rows)
+    positions = [row.position for row in validated.stored] + [row.position for row in validated.refused]
     assert sorted(positions) == list(range(len(rows)))
-    assert all(b"\n" not in row.line for row in judged.stored)
+    assert all(b"\n" not in row.line for row in validated.stored)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-4e8, max_value=4e8))

@@ -1,17 +1,18 @@
 """Events: opened, repeated, closed; without I/O."""
 
-from ingest.events.book import KINDS, REPEAT_MS, Event, EventBook, catalogue
+from ingest.events.open_events import KINDS, REPEAT_MS, Event, OpenEvents
+from ingest.events.texts import catalogue
 
 T0 = 1_790_000_000_000
 FACTS = {"gateway": "gw-1"}
 
 
-def states(book: EventBook, now_ms: int) -> list[tuple[bool, int]]:
+def states(book: OpenEvents, now_ms: int) -> list[tuple[bool, int]]:
     return [(one.is_open, one.time_ms) for one in book.take(now_ms)]
 
 
 def test_an_event_is_told_when_it_opens_each_quarter_of_an_hour_and_when_it_closes() -> None:
-    book = EventBook()
+    book = OpenEvents()
     book.open("gateway_offline", "gw-1", FACTS, T0)
     book.open("gateway_offline", "gw-1", FACTS, T0 + 5)
     assert states(book, T0 + 10) == [(True, T0)]
@@ -24,7 +25,7 @@ def test_an_event_is_told_when_it_opens_each_quarter_of_an_hour_and_when_it_clos
 
 
 def test_what_nobody_has_said_again_for_a_while_is_closed() -> None:
-    book = EventBook()
+    book = OpenEvents()
     book.open("foreign_meter", "gw-1", FACTS, T0)
     book.open("foreign_meter", "gw-2", FACTS, T0)
     book.open("foreign_meter", "gw-2", FACTS, T0 + 100)
@@ -33,7 +34,7 @@ def test_what_nobody_has_said_again_for_a_while_is_closed() -> None:
 
 
 def test_an_adopted_event_is_not_told_again_at_once_and_can_be_closed() -> None:
-    book = EventBook()
+    book = OpenEvents()
     book.adopt(Event("gateway_offline", "gw-1", {}, is_open=True, time_ms=T0))
     assert states(book, T0 + 1) == []
     book.close("gateway_offline", "gw-1", T0 + 2)

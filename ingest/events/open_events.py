@@ -1,27 +1,25 @@
-"""Events: what a person should know, raised, repeated while it lasts, and cleared.
+"""The open events of a park: opened, repeated while they last, closed.
 
 Invariants:
 - An event is known by its kind and subject. Opening an open one only refreshes its parameters.
 - Each change, and each repetition every 15 min, is a point of `event` in the park's rollup database: `state`
-  1 while open, 0 at the end. Grafana's alert rules watch `state`, no threshold stands twice.
-- The book does no I/O: `take` gives what is to be written and published.
+  1 while open, 0 at the end. Grafana's alert rules watch `state`; thresholds are decided here alone.
+- `OpenEvents` does no I/O: `take` returns what is to be written and published.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import as_file, files
 
 import orjson
 
+from ingest.events.texts import event_text
 from ingest.store.contract import Store
 from ingest.store.line_protocol import Field, encode_point
-from metering.program.config import Model, load
 from metering.series import EVENT, rollup_database
 
 #: An open event is written again after this time.
 REPEAT_MS = 15 * 60 * 1000
-#: What `run` tells of.
+#: Kinds of events of `run`.
 RUN_KINDS = (
     "birth_refused",
     "clock_doubted",
@@ -34,47 +32,17 @@ RUN_KINDS = (
     "too_many_messages",
     "wrong_medium",
 )
-#: What `rollup` tells of.
+#: Kinds of events of `rollup`.
 ROLLUP_KINDS = ("implausible_rise", "meter_exchanged")
 #: Nothing else may be a kind: each has a text in every catalogue.
 KINDS = (*RUN_KINDS, *ROLLUP_KINDS)
-#: Points that wait to be written; the oldest go first, as a later one says the state again.
+#: Points that wait to be written; the oldest go first, as a later one repeats the state.
 _MAX_WAITING = 1000
-
-
-class EventTexts(Model):
-    """Texts for people, one file per language (`metering/locales/<language>.yaml`)."""
-
-    language: str
-    events: Mapping[str, str]
-
-
-@cache
-def catalogue(language: str = "en") -> EventTexts:
-    """Read the catalogue of a language.
-
-    Raises:
-        ConfigError: when it cannot be read.
-    """
-    with as_file(files("metering") / "locales" / f"{language}.yaml") as path:
-        return load(path, EventTexts)
-
-
-class _OrQuestion(dict[str, str]):
-    """Parameters; one that is missing, as in an event of an older version, reads "?"."""
-
-    def __missing__(self, _key: str) -> str:
-        return "?"
-
-
-def event_text(kind: str, parameters: Mapping[str, str]) -> str:
-    """Return what an event says in English."""
-    return catalogue().events[kind].format_map(_OrQuestion(parameters))
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A state of affairs at a time.
+    """A condition that a person should know of, at a time.
 
     Attributes:
         kind: One of `KINDS`.
@@ -120,8 +88,8 @@ class Event:
         )
 
 
-class EventBook:
-    """A park's open events; may be asked by any thread, changed by one."""
+class OpenEvents:
+    """A park's open events; read by any thread, changed by one."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str], Event] = {}
@@ -129,7 +97,7 @@ class EventBook:
         self._waiting: list[Event] = []
 
     def open(self, kind: str, subject: str, parameters: Mapping[str, str], now_ms: int) -> bool:
-        """Say that something is the case; true when nobody had said so yet."""
+        """Open an event, or refresh an open one; true when it was not open."""
         key = (kind, subject)
         event = Event(kind, subject, parameters, is_open=True, time_ms=now_ms)
         is_new = key not in self._open
@@ -144,7 +112,7 @@ class EventBook:
         self._repeat_at_ms.setdefault((event.kind, event.subject), event.time_ms + REPEAT_MS)
 
     def close(self, kind: str, subject: str, now_ms: int) -> None:
-        """Say that it is over; nothing where it was not open."""
+        """Close an event; does nothing when it is not open."""
         maybe_event = self._open.pop((kind, subject), None)
         if maybe_event is not None:
             self._note(replace(maybe_event, is_open=False, time_ms=now_ms))
@@ -154,7 +122,7 @@ class EventBook:
         self._waiting = [*self._waiting, event][-_MAX_WAITING:]
 
     def close_older(self, kind: str, before_ms: int, now_ms: int) -> None:
-        """Close the events of a kind that nobody has said again since an instant."""
+        """Close the events of a kind that were not opened again since an instant."""
         for event in self.opened():
             if event.kind == kind and event.time_ms < before_ms:
                 self.close(kind, event.subject, now_ms)
@@ -173,10 +141,10 @@ class EventBook:
 
 
 def read_open(store: Store, park: str, kinds: Collection[str]) -> list[Event]:
-    """Return the events of a park, of some kinds, whose last point says that they are open.
+    """Return the events of a park, of some kinds, that are open by their last point.
 
     Raises:
-        StoreError: when the store cannot say.
+        StoreError: when the store cannot be read.
     """
     last = f'SELECT last("state") AS "state", "parameters" FROM "{EVENT}" GROUP BY "kind", "subject"'
     return [
