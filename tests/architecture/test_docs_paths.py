@@ -24,8 +24,6 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 TREE = re.compile(r"^```\n(metering/ .*?)^```$", re.MULTILINE | re.DOTALL)
 NAMES = re.compile(r"\S+(?: \S+)*")
 
-#: The table of drivers comes with the contract for drivers.
-
 
 def exists(path: str) -> bool:
     return any(True for _ in ROOT.glob(path.rstrip("/.")))

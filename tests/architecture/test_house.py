@@ -18,10 +18,6 @@ MAX_MODULES = 13
 MAX_SAME_PREFIX = 2
 TABLE_ROW = re.compile(r"^\| `([^`]+)` \| \S.* \|$", re.MULTILINE)
 
-#: Class names that mean two things within a program, until one of the two has a name of its own.
-NOT_YET_UNIQUE = {}
-
-
 EACH_FOLDER = [pytest.param(folder, id=str(folder.relative_to(ROOT))) for folder in FOLDERS]
 
 
@@ -65,7 +61,7 @@ def test_class_names_are_unique_within_a_program(program: str) -> None:
                 owners[name].append(str(path.relative_to(ROOT)))
     double = {name: paths for name, paths in owners.items() if len(paths) > 1}
 
-    assert {name: double[name] for name in double.keys() - NOT_YET_UNIQUE.get(program, set())} == {}
+    assert double == {}
 
 
 def public_classes(path: Path) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Self
 
 from edge.drivers.contract import Driver, LineTime, MonotonicNs, Poll, Shown
 from edge.drivers.counts import Counts
-from edge.drivers.meter_model import Plausible, Status
+from edge.drivers.meter_model import Plausible, ModelStatus
 from edge.drivers.missing import Missing
 from edge.drivers.polled import Polled
 from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig, Point, Serial
@@ -53,7 +53,7 @@ class PulseModel:
     protocol: str = PROTOCOL
     medium: Medium = Medium.WATER
     hash: str = "0" * 8
-    status: Status = Status.VERIFIED
+    status: ModelStatus = ModelStatus.VERIFIED
     channels: int = 1
     plausible: tuple[Plausible, ...] = ()
 

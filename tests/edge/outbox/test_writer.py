@@ -31,7 +31,7 @@ async def test_a_disk_that_refuses_is_asked_again_after_pauses_up_to_a_minute(
     for count, pause_s in enumerate([1, 2, 4, 8, 16, 32, 60, 60], start=1):
         assert not await one.ready()
         assert (one.failures, one.is_pausing, one.is_usable) == (count, True, False)
-        said = f"the outbox's disk refuses, next try in {pause_s} s: [Errno 17] File exists: '{folder}'"
+        said = f"the outbox's disk refuses, next try in {pause_s} s: {folder}/outbox.db: [Errno 17] File exists: '{folder}'"
         assert caplog.messages[-1] == said
         time.seconds += pause_s - 0.01
         assert not await one.ready()
@@ -78,7 +78,7 @@ async def test_a_damaged_file_is_replaced_and_said(tmp_path: Path, caplog: pytes
         raise OutboxCorrupt("page 7 is not a page")
 
     assert await one.work(find_damage) is None
-    assert caplog.messages == ["the outbox file is damaged: page 7 is not a page"]
+    assert caplog.messages == [f"the outbox file {tmp_path}/outbox.db is damaged: page 7 is not a page"]
     assert [opened.maybe_set_aside is None for opened in openings] == [True, False]
     assert (one.failures, one.is_pausing, one.is_usable) == (0, False, True)
     await one.close()
@@ -102,7 +102,8 @@ async def test_a_file_that_cannot_be_set_aside_is_a_disk_that_refuses(
     (path / "in the way").write_text("", encoding="utf-8")
     assert not await one.ready()
     assert (one.failures, one.is_pausing) == (1, True)
-    assert caplog.messages == ["the outbox's disk refuses, next try in 1 s: unable to open database file"]
+    refused = f"the outbox's disk refuses, next try in 1 s: {path}: unable to open database file"
+    assert caplog.messages == [refused]
 
     take_away(path.parent)
     one.retry_now()
@@ -112,7 +113,7 @@ async def test_a_file_that_cannot_be_set_aside_is_a_disk_that_refuses(
 
     assert await one.work(find_damage) is None
     assert (one.failures, len(openings)) == (2, 1)
-    assert caplog.messages[-1].startswith("the outbox's disk refuses, next try in 2 s: [Errno ")
+    assert caplog.messages[-1].startswith(f"the outbox's disk refuses, next try in 2 s: {path}: [Errno ")
     await one.close()
 
 
