@@ -18,7 +18,7 @@ from typing import Self
 
 from edge.drivers.contract import Driver, LineTime, MonotonicNs, Poll, Shown
 from edge.drivers.counts import Counts
-from edge.drivers.meter_model import Plausible, ModelStatus
+from edge.drivers.meter_model import ModelStatus, Plausible
 from edge.drivers.missing import Missing
 from edge.drivers.polled import Polled
 from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig, Point, Serial
