@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EQUIVALENT = ROOT / "tests" / "equivalent_mutants.toml"
 _AT_ONCE = "2"
 #: Where the letters' case says nothing: float("INF"), select body from message.
-_SQL = "PRAGMA|SELECT|UPDATE|INSERT|DELETE|WHERE|BEGIN|COMMIT|ROLLBACK"
+_SQL = "PRAGMA|SELECT|FROM|UPDATE|INSERT|DELETE|WHERE|BEGIN|COMMIT|ROLLBACK"
 _ANY_CASE = re.compile(rf'float\("|\bpragma in\b|\b({_SQL})\b')
 _NOTICED = ("killed", "timeout", "suspicious")
 

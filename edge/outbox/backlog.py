@@ -48,8 +48,7 @@ class Backlog:
 
     def forget(self, message: MessageId) -> None:
         """Remove a message that was dropped."""
-        if any(entry.id == message for entry in self._next):
-            self._next = deque(entry for entry in self._next if entry.id != message)
+        self._next = deque(entry for entry in self._next if entry.id != message)
 
     def start_over(self) -> None:
         """Begin again with a new file."""

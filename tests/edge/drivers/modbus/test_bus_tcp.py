@@ -181,7 +181,9 @@ async def test_a_wrong_checksum_is_garbage_and_the_unit_is_left_alone() -> None:
 
 
 async def test_a_request_cut_short_counts_as_not_answered() -> None:
-    async with rtu_over_tcp(Meters(delay_s={1: 0.05})) as port, Bus(converter(port, timeout_s=5)) as bus:
+    # Long enough that on a busy machine too the answer comes after the request was given up.
+    line = {"timeout_s": 5, "late_window_s": 1.5}
+    async with rtu_over_tcp(Meters(delay_s={1: 0.7})) as port, Bus(converter(port, **line)) as bus:
         await bus.connect()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(bus.read(1, LOW), timeout=0.02)
