@@ -13,6 +13,7 @@ from edge.drivers.missing import Missing, MissingRole
 from edge.drivers.settings import BusConfig, DeviceAddress, DeviceConfig, Point
 from edge.drivers.table import LoadDriver, load_driver
 from edge.errors import BusError, EdgeError, GarbledAnswer, GatewayNoAnswer, NoAnswer
+from edge.polling.poller import SystemPollerClock
 
 #: How long `read` listens after a time-out, to tell a slow meter from a mute one.
 LATE_S = 5.0
@@ -56,11 +57,6 @@ class Sheet:
         return bool(told) and not any(told)
 
 
-class _SystemClock:
-    def monotonic_ns(self) -> int:
-        return time.monotonic_ns()
-
-
 class _LateAnswers:
     """Notes answers that nobody waits for, and how long after the last request they came."""
 
@@ -97,7 +93,7 @@ async def read_meter(
     bus = config.bus(device.bus)
     driver = drivers(device.profile.protocol)
     started_s = time.monotonic()
-    one = driver.inspection(device, bus, _SystemClock())
+    one = driver.inspection(device, bus, SystemPollerClock())
     late = _LateAnswers(lambda: one.asked_at_s)
     try:
         await _read(driver, bus, one, late)

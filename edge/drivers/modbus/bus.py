@@ -64,8 +64,6 @@ _QUIET_S = 0.03
 _MAX_DRAIN_S = 1.0
 # Several late answers and ours; pymodbus' default holds one frame.
 _BUFFER_BYTES = 4096
-_REQUEST_BYTES = 8
-_ANSWER_BYTES = 5
 # How often a connection that was closed is opened again within `read` before an answer must come.
 _REOPENS = 5
 # A peer that closes after each answer does so at once; later, a device may have been exchanged meanwhile.
@@ -222,7 +220,6 @@ class Bus:
 
     async def _exchange(self, client: _Client, unit: int, block: Block) -> ModbusPDU:
         self._wanted = (unit, block)
-        characters = _REQUEST_BYTES + _ANSWER_BYTES + block.size
         ask = (
             client.read_holding_registers
             if block.function is Function.HOLDING
@@ -230,7 +227,9 @@ class Bus:
         )
         try:
             with self._in_flight(client, unit):
-                async with asyncio.timeout(self._config.timeout_s + characters * self._line.char_s):
+                async with asyncio.timeout(
+                    self._config.timeout_s + block.wire_characters * self._line.char_s
+                ):
                     return await ask(block.address, count=block.count, device_id=unit)
         except TimeoutError:
             garbage_bytes = self._garbage_bytes

@@ -60,6 +60,11 @@ class Block:
         """Bytes of data in the answer."""
         return _BYTES_PER_REGISTER * self.count
 
+    @property
+    def wire_characters(self) -> int:
+        """Characters of request and answer together, without the silences around them."""
+        return _REQUEST_BYTES + _ANSWER_BYTES + self.size
+
     def covers(self, register: Register) -> bool:
         """Tell whether the whole register is in the block."""
         return (
@@ -77,8 +82,7 @@ def block_time_s(block: Block, line: LineTiming, *, answer_delay_s: float = 0.05
         line: Where.
         answer_delay_s: From the request's end to the answer's start.
     """
-    characters = _REQUEST_BYTES + _ANSWER_BYTES + block.size
-    return characters * line.char_s + 2 * line.silence_s + line.latency_s + answer_delay_s
+    return block.wire_characters * line.char_s + 2 * line.silence_s + line.latency_s + answer_delay_s
 
 
 def cost_of_request(line: LineTiming, *, answer_delay_s: float = 0.05) -> float:
