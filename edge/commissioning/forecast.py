@@ -10,9 +10,9 @@ status messages are not in it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Protocol
 
 from edge.batching.assembler import Assembler
-from edge.config.gateway import GatewayConfig
 from edge.drivers.contract import LineTime
 from edge.drivers.meter_model import ModelStatus
 from edge.drivers.settings import BusConfig, DeviceConfig
@@ -37,6 +37,29 @@ _ANSWER_BYTES = 44
 # A counter of some years and a gauge with all its digits.
 _COUNTER = 123_456_780
 _GAUGE = 1234.567
+
+
+class GatewayPlan(Protocol):
+    """What of a gateway decides its cost (`edge.config.gateway.GatewayConfig`)."""
+
+    @property
+    def park(self) -> str:
+        """Park id."""
+
+    @property
+    def gateway(self) -> str:
+        """Gateway id."""
+
+    @property
+    def buses(self) -> tuple[BusConfig, ...]:
+        """All lines."""
+
+    @property
+    def devices(self) -> tuple[DeviceConfig, ...]:
+        """All devices."""
+
+    def devices_on(self, bus: str) -> tuple[DeviceConfig, ...]:
+        """Return the devices of a bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +110,7 @@ class Forecast:
     unverified: tuple[str, ...]
 
 
-def forecast(config: GatewayConfig, *, drivers: LoadDriver = load_driver) -> Forecast:
+def forecast(config: GatewayPlan, *, drivers: LoadDriver = load_driver) -> Forecast:
     """Predict bus times and uplink volume of a gateway.
 
     Args:
@@ -128,7 +151,7 @@ def _bus(line: _Line) -> BusForecast:
     )
 
 
-def _uplink(config: GatewayConfig, lines: Sequence[_Line]) -> UplinkForecast:
+def _uplink(config: GatewayPlan, lines: Sequence[_Line]) -> UplinkForecast:
     topic = topics.data(config.park, config.gateway)
     bytes_per_s = sum(
         sum(_wire_bytes(entry, topic) for entry in _entries(config, lines, horizon_s)) / horizon_s
@@ -148,7 +171,7 @@ def _wire_bytes(entry: Entry, topic: str) -> int:
     return len(entry.body) + len(topic) + extra + _PUBLISH_BYTES + _PACKET_BYTES + _ANSWER_BYTES
 
 
-def _entries(config: GatewayConfig, lines: Sequence[_Line], horizon_s: float) -> Iterator[Entry]:
+def _entries(config: GatewayPlan, lines: Sequence[_Line], horizon_s: float) -> Iterator[Entry]:
     """Pack the rows of the devices with this horizon as the gateway would."""
     assembler = Assembler(gateway=config.gateway, epoch="0" * 16)
     for at_s, reading in sorted(_arrivals(lines, horizon_s), key=lambda arrival: arrival[0]):
