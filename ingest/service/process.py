@@ -64,23 +64,7 @@ async def serve(
     # Per park a write and a report may hang on a mute InfluxDB; the disks must not wait for a thread.
     loop.set_default_executor(ThreadPoolExecutor(_THREADS_BESIDES + _THREADS_PER_PARK * len(parks), "work"))
     with ExitStack() as stack:
-        journal = stack.enter_context(
-            Journal(config.journal_folder, instance=config.instance, keep_days=config.journal.keep_days)
-        )
-        quarantine = stack.enter_context(
-            Quarantine(config.quarantine_folder, instance=config.instance, limits=_limits(config.quarantine))
-        )
-        store = open_store(config.store)
-        stack.callback(store.close)
-        journal_and_quarantine = JournalAndQuarantine(journal, quarantine)
-        guard = open_guard(config, clocks, journal.reader, is_believed=believes_clock)
-        shared = SharedResources(
-            store=store,
-            journal_and_quarantine=journal_and_quarantine,
-            instance=config.instance,
-            clocks=clocks,
-            guard=guard,
-        )
+        shared = _open(stack, config, clocks, believes_clock=believes_clock)
         services = {
             park.id: ParkService(park, _subscription(config, park.id), shared) for park in parks.values()
         }
@@ -88,7 +72,7 @@ async def serve(
         address = stack.enter_context(serving(config.http, pages))
         _LOGGER.info("instance %s: %s at http://%s", config.instance, ", ".join(parks), address)
         async with asyncio.TaskGroup() as tasks:
-            expiring = tasks.create_task(_expire(journal_and_quarantine), name="expire")
+            expiring = tasks.create_task(_expire(shared.journal_and_quarantine), name="expire")
             running = [
                 tasks.create_task(service.run(stopping), name=f"park-{park}")
                 for park, service in services.items()
@@ -100,6 +84,25 @@ async def serve(
             following.cancel()
             watching.cancel()
     _LOGGER.info("stopped")
+
+
+def _open(stack: ExitStack, config: IngestConfig, clocks: Clocks, *, believes_clock: bool) -> SharedResources:
+    """Open what all parks share; the stack closes it."""
+    journal = stack.enter_context(
+        Journal(config.journal_folder, instance=config.instance, keep_days=config.journal.keep_days)
+    )
+    quarantine = stack.enter_context(
+        Quarantine(config.quarantine_folder, instance=config.instance, limits=_limits(config.quarantine))
+    )
+    store = open_store(config.store)
+    stack.callback(store.close)
+    return SharedResources(
+        store=store,
+        journal_and_quarantine=JournalAndQuarantine(journal, quarantine),
+        instance=config.instance,
+        clocks=clocks,
+        guard=open_guard(config, clocks, journal.reader, is_believed=believes_clock),
+    )
 
 
 def _limits(config: QuarantineConfig) -> QuarantineLimits:
