@@ -112,8 +112,3 @@ class HistorySpan:
         """The instants of one message each."""
         instants = self.instants
         return (instants[at : at + _INSTANTS] for at in range(0, len(instants), _INSTANTS))
-
-
-def historic_blocks(meters: Sequence[HistoricMeter], span: HistorySpan) -> Iterator[RowBlock]:
-    """Return the blocks to send, one message each, by time and then by meter."""
-    return (meter.block(instants) for instants in span.chunks for meter in meters)
